@@ -1,0 +1,75 @@
+// Package engine judges what a wake-word engine scored, frame by frame. It is
+// pure; the engines themselves are drivers in the folders below.
+package engine
+
+import (
+	"fmt"
+
+	"wakefuzz/bench"
+)
+
+// Name is what observations of engines are filed under.
+const Name = "engine"
+
+// Rule is when a series of scores is a reaction.
+type Rule struct {
+	// Threshold is the score from which a frame counts, in (0, 1].
+	Threshold float64 `yaml:"threshold"`
+	// Patience is how many frames in a row must count, at least 1.
+	Patience int `yaml:"patience"`
+}
+
+// DefaultRule is openWakeWord's own: a single frame at 0.5.
+func DefaultRule() Rule { return Rule{Threshold: 0.5, Patience: 1} }
+
+// String states the rule.
+func (r Rule) String() string {
+	if r.Patience > 1 {
+		return fmt.Sprintf("engine score >= %g for %d frames", r.Threshold, r.Patience)
+	}
+	return fmt.Sprintf("engine score >= %g", r.Threshold)
+}
+
+// Validate returns an error where the rule could not decide anything.
+func (r Rule) Validate() error {
+	if !(r.Threshold > 0 && r.Threshold <= 1) {
+		return fmt.Errorf("threshold: %g is not in (0, 1]", r.Threshold)
+	}
+	if r.Patience < 1 {
+		return fmt.Errorf("patience: %d is not at least 1", r.Patience)
+	}
+	return nil
+}
+
+// Judge reads the scores. Strength is the peak score; the reaction is at the
+// frame that completes the first run of Patience frames. Scores that are
+// missing, or not a number, read as unmeasured.
+func (r Rule) Judge(sound bench.Span, o bench.Observation) bench.Reading {
+	reading := bench.Reading{Oracle: o.Oracle, State: bench.Quiet}
+	if len(o.Scores.Values) == 0 {
+		return unmeasured(o.Oracle)
+	}
+	run := 0
+	for i, v := range o.Scores.Values {
+		score := float64(v)
+		if score != score {
+			return unmeasured(o.Oracle)
+		}
+		reading.Strength = max(reading.Strength, score)
+		// The threshold is compared as the float32 that scores are.
+		if v >= float32(r.Threshold) {
+			run++
+		} else {
+			run = 0
+		}
+		if run == r.Patience && reading.State != bench.Reacted {
+			reading.State = bench.Reacted
+			reading.Latency = o.Scores.At(i).Sub(sound.End)
+		}
+	}
+	return reading
+}
+
+func unmeasured(oracle string) bench.Reading {
+	return bench.Reading{Oracle: oracle, Fault: bench.FaultOracle}
+}

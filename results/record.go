@@ -1,0 +1,132 @@
+package results
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"wakefuzz/bench"
+	"wakefuzz/phoneme"
+)
+
+// TrialID identifies a planned trial: a hash of all that defines it, so that
+// the same spec and seed plan the same IDs on every machine.
+type TrialID [16]byte
+
+// String is the ID in hexadecimal.
+func (id TrialID) String() string { return hex.EncodeToString(id[:]) }
+
+// PlayID identifies a planned play: the Index-th, from 0, of its trial.
+type PlayID struct {
+	Trial TrialID
+	Index int
+}
+
+// String is the trial's ID, a hash sign and the play's number from 1.
+func (id PlayID) String() string { return fmt.Sprintf("%s#%d", id.Trial, id.Index+1) }
+
+// Seed is the play's own randomness: whatever differs between the plays of a
+// trial is derived from it.
+func (id PlayID) Seed() uint64 {
+	var b [len(id.Trial) + 8]byte
+	copy(b[:], id.Trial[:])
+	binary.BigEndian.PutUint64(b[len(id.Trial):], uint64(id.Index))
+	sum := sha256.Sum256(b[:])
+	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// Role says what a trial is for.
+type Role string
+
+// The roles. Stored records hold these strings: they are never renamed.
+const (
+	// RoleWord is a trial of a candidate word.
+	RoleWord Role = "word"
+	// RolePositive is a trial of the wake word itself, which must react.
+	RolePositive Role = "positive"
+)
+
+// Trial is a planned trial: all plays of one utterance in one round.
+type Trial struct {
+	ID   TrialID
+	Role Role
+	// Word is the text spoken; Pronunciation is how the list, or where Guessed
+	// is true a letter-to-sound rule, says it sounds; List is where it is from.
+	Word          string
+	Pronunciation phoneme.Pronunciation
+	Guessed       bool
+	List          string
+	// Voice is the name of the voice, as tts.Voice.String gives it.
+	Voice string
+	// Round counts from 1; Plays is how many plays the trial has.
+	Round int
+	Plays int
+}
+
+// Campaign is what a store says of the campaign that it belongs to.
+type Campaign struct {
+	Name              string
+	WakeWord          string
+	WakePronunciation phoneme.Pronunciation
+	// PlanHash is the hash of the plan: of the part of the spec that shapes it
+	// and of the words that were selected.
+	PlanHash [sha256.Size]byte
+	Created  time.Time
+	// Fuzzer is the version of the program that made the store.
+	Fuzzer string
+}
+
+// Session is one run of the program on a campaign. Resuming begins a new one.
+type Session struct {
+	// ID counts from 1; the store assigns it.
+	ID      uint32
+	Started time.Time
+	Host    string
+	PID     int
+	Fuzzer  string
+	Workers int
+	// Facts are what else shapes the observations of this session: hashes of
+	// model and runtime, versions of the voices' engines.
+	Facts map[string]string
+}
+
+// Attempt is one try at a play. Attempts are only ever appended.
+type Attempt struct {
+	Play PlayID
+	// Number counts the attempts of this play from 1.
+	Number  int
+	Session uint32
+	// Bench is the number of the parallel bench, from 0, whose clock Sound and
+	// Observations are on.
+	Bench int
+	// Wall is when the attempt began.
+	Wall time.Time
+	// Clip is the hash of the samples that were played.
+	Clip [sha256.Size]byte
+	// Sound is the span in which the clip sounded.
+	Sound bench.Span
+	// Phase, NoiseDBFS and GainDB are what the player did to the clip.
+	Phase     time.Duration
+	NoiseDBFS float64
+	GainDB    float64
+	// Observations are what the oracles recorded.
+	Observations []bench.Observation
+	// State is the verdict at the time of the play, and Rule the rule that gave
+	// it. Later judgings don't change it.
+	State bench.State
+	Rule  string
+	// Fault is why State is Unmeasured, or NoFault; Detail says it in words.
+	Fault  bench.Fault
+	Detail string
+}
+
+// Void takes an attempt back that was measured, for a reason that came to
+// light later. The play is then played again.
+type Void struct {
+	Play   PlayID
+	Number int
+	Reason string
+	Wall   time.Time
+}
