@@ -71,11 +71,14 @@ type Campaign struct {
 	WakeWord          string
 	WakePronunciation phoneme.Pronunciation
 	// PlanHash is the hash of the plan: of the part of the spec that shapes it
-	// and of the words that were selected.
+	// and of the trials planned.
 	PlanHash [sha256.Size]byte
 	Created  time.Time
 	// Fuzzer is the version of the program that made the store.
 	Fuzzer string
+	// Spec is the spec that planned the campaign, as YAML with every default
+	// filled in.
+	Spec string
 }
 
 // Session is one run of the program on a campaign. Resuming begins a new one.
@@ -87,6 +90,9 @@ type Session struct {
 	PID     int
 	Fuzzer  string
 	Workers int
+	// Spec is the campaign's spec as it stood in this session, in the form of
+	// Campaign.Spec. It may differ from that in what does not touch the plan.
+	Spec string
 	// Facts are what else shapes the observations of this session: hashes of
 	// model and runtime, versions of the voices' engines.
 	Facts map[string]string
