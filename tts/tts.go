@@ -34,11 +34,15 @@ func (c Clip) Duration() time.Duration {
 
 // Sum identifies the sound: the SHA-256 of the samples as little-endian bytes.
 func (c Clip) Sum() [sha256.Size]byte {
-	raw := make([]byte, 0, 2*len(c.Samples))
+	return sha256.Sum256(c.appendPCM(make([]byte, 0, 2*len(c.Samples))))
+}
+
+// appendPCM appends the samples as little-endian bytes.
+func (c Clip) appendPCM(b []byte) []byte {
 	for _, s := range c.Samples {
-		raw = binary.LittleEndian.AppendUint16(raw, uint16(s))
+		b = binary.LittleEndian.AppendUint16(b, uint16(s))
 	}
-	return sha256.Sum256(raw)
+	return b
 }
 
 // Voice is an engine, one of its voices, and how it speaks. The zero Rate
