@@ -14,6 +14,14 @@ type Word struct {
 	// and not from a dictionary.
 	Guessed bool
 	// List names the list that the word came from: "cmudict", "common", a
-	// file's base name, "include".
+	// file's base name, "include". Empty outside a selection.
 	List string
+}
+
+// Pronunciation is the usual one, or "" where none is known.
+func (w Word) Pronunciation() phoneme.Pronunciation {
+	if len(w.Pronunciations) == 0 {
+		return ""
+	}
+	return w.Pronunciations[0]
 }

@@ -1,0 +1,4 @@
+package wordlists
+
+// LoadCMU is what CMU does once.
+var LoadCMU = loadCMU
