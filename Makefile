@@ -1,0 +1,36 @@
+# What a person types. `make demo` and `make test` are all a new user needs.
+
+.PHONY: help setup build demo test lint fuzz bench clean
+
+# Nothing here needs a shell that differs from one machine to the next.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+
+setup: ## install what is missing, fetch models and runtime
+	@scripts/setup.sh
+
+build: ## build bin/fuzzer
+	go build -o bin/fuzzer ./cmd/fuzzer
+
+demo: setup build ## fuzz a real wake-word model and print its false wake words
+	bin/fuzzer run examples/openwakeword-alexa.yaml
+
+test: setup ## pass the tests: a few seconds of fuzzing, then all with the race detector
+	scripts/fuzz.sh 3s
+	scripts/test.sh
+
+lint: ## hold the code to .golangci.yml, import rules included
+	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	bin/golangci-lint run ./...
+
+fuzz: setup ## fuzz every parser for a minute each
+	scripts/fuzz.sh 60s
+
+bench: setup ## measure; prints ratios against what runs beside it
+	scripts/bench.sh
+
+clean: ## remove what was built; models, clips and campaigns stay
+	rm -rf bin coverage.out

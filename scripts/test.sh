@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+#
+# Runs every test with the race detector, and fails where a package that the
+# results rest on is covered to less than the floor.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+floor=80
+
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+go vet ./...
+go test -race -cover -timeout 25m ./... | tee "$output"
+awk -v floor="$floor" '
+	$1 == "ok" && $2 ~ /^wakefuzz\/(campaign|results|phoneme|wordlists|tts)$/ {
+		seen++
+		for (i = 3; i <= NF; i++)
+			if ($i == "coverage:" && $(i + 1) + 0 < floor) {
+				print "coverage of " $2 " is " $(i + 1) ", below " floor "%" > "/dev/stderr"
+				low = 1
+			}
+	}
+	END {
+		if (seen != 5) {
+			print "coverage of the five packages was not measured" > "/dev/stderr"
+			low = 1
+		}
+		exit low
+	}' "$output"
