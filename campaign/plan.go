@@ -1,0 +1,83 @@
+package campaign
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"wakefuzz/results"
+	"wakefuzz/wordlists"
+)
+
+// Plan lists the trials of a campaign in the order in which they are played:
+// first the wake word itself, as positive control, then each word, by each
+// voice. It is a pure function of its arguments.
+func Plan(spec Spec, wake wordlists.Word, words []wordlists.Word) []results.Trial {
+	trials := make([]results.Trial, 0, (1+len(words))*len(spec.Voices))
+	add := func(role results.Role, w wordlists.Word) {
+		for _, voice := range spec.Voices {
+			t := results.Trial{
+				Role:          role,
+				Word:          w.Text,
+				Pronunciation: w.Pronunciation(),
+				Guessed:       w.Guessed,
+				List:          w.List,
+				Voice:         voice.String(),
+				Round:         1,
+				Plays:         spec.Protocol.Plays,
+			}
+			t.ID = trialID(spec.Seed, t)
+			trials = append(trials, t)
+		}
+	}
+	add(results.RolePositive, wake)
+	for _, w := range words {
+		add(results.RoleWord, w)
+	}
+	return trials
+}
+
+// trialID hashes what makes a trial the one it is. The bench is left out on
+// purpose: the same words played to two models get the same phases and the
+// same noise, so that a comparison of the two is paired.
+func trialID(seed uint64, t results.Trial) results.TrialID {
+	sum := sha256.Sum256(fmt.Appendf(nil, "trial v1\n%d\n%s\n%q\n%q\n%d\n", seed, t.Role, t.Word, t.Voice, t.Round))
+	return results.TrialID(sum[:16])
+}
+
+// planHash hashes the part of the spec that shapes the plan, and the trials.
+func planHash(spec Spec, trials []results.Trial) ([sha256.Size]byte, error) {
+	text, err := spec.plan().YAML()
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "plan v1\n%s\n", text)
+	for _, t := range trials {
+		fmt.Fprintf(h, "%s %d\n", t.ID, t.Plays)
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
+}
+
+// job is what is left to play of a trial.
+type job struct {
+	trial results.Trial
+	// plays are the indices of the plays that no attempt counts for.
+	plays []int
+}
+
+// remaining subtracts from the plan the plays that have an attempt that counts.
+func remaining(trials []results.Trial, done results.Progress) []job {
+	var jobs []job
+	for _, t := range trials {
+		j := job{trial: t}
+		for i := range t.Plays {
+			if !done.Counts(results.PlayID{Trial: t.ID, Index: i}) {
+				j.plays = append(j.plays, i)
+			}
+		}
+		if len(j.plays) > 0 {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
+}

@@ -1,0 +1,450 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"wakefuzz/bench"
+	"wakefuzz/oracle"
+	"wakefuzz/playback"
+	"wakefuzz/results"
+	"wakefuzz/tts"
+)
+
+// Bench is one device under test, with what sounds the clips and what watches.
+// One goroutine uses it.
+type Bench struct {
+	Player  playback.Player
+	Oracles []oracle.Oracle
+	// Facts are what shapes its observations beyond the spec, such as the hash
+	// of a model. They must be the same in every session of a campaign.
+	Facts map[string]string
+	// Close frees the bench.
+	Close func() error
+}
+
+// ErrChanged means that what shapes the observations is no longer what it was
+// when the campaign began.
+var ErrChanged = errors.New("the bench or a voice has changed since this campaign began")
+
+// Runner carries a campaign out.
+type Runner struct {
+	Spec  Spec
+	Store *results.Store
+	// Speak gives the clip of an utterance. Several goroutines call it.
+	Speak func(context.Context, tts.Utterance) (tts.Clip, error)
+	// VoiceFacts are what shapes the clips beyond the spec, such as an engine's
+	// version. They must be the same in every session of a campaign.
+	VoiceFacts map[string]string
+	// OpenBench opens the number-th, from 0, of the benches that work side by
+	// side.
+	OpenBench func(number int) (*Bench, error)
+	// Workers is how many benches work side by side.
+	Workers int
+	// Version is the program's own.
+	Version string
+	// Stop, when closed, lets every bench finish the play in hand and then
+	// ends the run.
+	Stop <-chan struct{}
+	// Begin is told where the campaign stands before the first play, and Report
+	// of every play as soon as it is stored, one at a time.
+	Begin  func(Tally)
+	Report func(Event)
+	Log    *slog.Logger
+}
+
+// Event is a play that has just been stored.
+type Event struct {
+	Trial   results.Trial
+	Attempt results.Attempt
+	Verdict oracle.Verdict
+	// Tally is where the campaign stands now.
+	Tally Tally
+}
+
+// Tally is where a campaign stands.
+type Tally struct {
+	// Trials are the trials planned; Planned and Measured count plays.
+	Trials, Planned, Measured int
+	// Hits are the words that have reacted often enough to be a hit whatever
+	// their remaining plays bring; LastHit is the latest of this session.
+	Hits    int
+	LastHit string
+}
+
+// Left is how many plays are still to be measured.
+func (t Tally) Left() int { return t.Planned - t.Measured }
+
+// Run plays what the store does not hold yet, and returns where the campaign
+// then stands. It returns early, without an error, when Stop is closed. An
+// error means that nothing more can be measured for now: what was measured is
+// stored, and a later Run goes on from there.
+func (r *Runner) Run(ctx context.Context) (Tally, error) {
+	score, err := r.newScore()
+	if err != nil {
+		return Tally{}, err
+	}
+	benches, err := r.openBenches()
+	if err != nil {
+		return score.tally, err
+	}
+	defer r.closeBenches(benches)
+	session, err := r.beginSession(benches[0].Facts)
+	if err != nil {
+		return score.tally, err
+	}
+	r.Begin(score.tally)
+	for range r.Spec.Protocol.Tries {
+		progress, err := r.Store.Progress()
+		if err != nil {
+			return score.tally, err
+		}
+		jobs := remaining(r.Store.Trials(), progress)
+		if len(jobs) == 0 || r.Stopped() {
+			break
+		}
+		pass := pass{Runner: r, session: session, progress: progress, score: score}
+		if err := pass.play(ctx, jobs, benches); err != nil {
+			return score.tally, err
+		}
+	}
+	return score.tally, nil
+}
+
+// Stopped says whether Stop is closed.
+func (r *Runner) Stopped() bool {
+	select {
+	case <-r.Stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *Runner) openBenches() ([]*Bench, error) {
+	benches := make([]*Bench, 0, r.Workers)
+	for i := range max(r.Workers, 1) {
+		b, err := r.OpenBench(i)
+		if err != nil {
+			r.closeBenches(benches)
+			return nil, err
+		}
+		benches = append(benches, b)
+	}
+	return benches, nil
+}
+
+func (r *Runner) closeBenches(benches []*Bench) {
+	for i, b := range benches {
+		if err := b.Close(); err != nil {
+			r.Log.Error("closing a bench", "bench", i, "error", err)
+		}
+	}
+}
+
+// beginSession stores who measures with what, after making sure that it is
+// what measured before.
+func (r *Runner) beginSession(benchFacts map[string]string) (uint32, error) {
+	facts := maps.Clone(r.VoiceFacts)
+	if facts == nil {
+		facts = map[string]string{}
+	}
+	maps.Copy(facts, benchFacts)
+	sessions, err := r.Store.Sessions()
+	if err != nil {
+		return 0, err
+	}
+	if len(sessions) > 0 {
+		was := sessions[0].Facts
+		for _, key := range union(was, facts) {
+			if was[key] != facts[key] {
+				return 0, fmt.Errorf("%w: %s was %s and is %s; put it back, or begin a new campaign",
+					ErrChanged, key, orNone(was[key]), orNone(facts[key]))
+			}
+		}
+	}
+	spec, err := r.Spec.YAML()
+	if err != nil {
+		return 0, err
+	}
+	host, _ := os.Hostname() // a session of an unnamed host is still a session
+	return r.Store.BeginSession(results.Session{
+		Started: time.Now(),
+		Host:    host,
+		PID:     os.Getpid(),
+		Fuzzer:  r.Version,
+		Workers: r.Workers,
+		Spec:    spec,
+		Facts:   facts,
+	})
+}
+
+// pass is one go through the jobs that are left.
+type pass struct {
+	*Runner
+	session  uint32
+	progress results.Progress
+	score    *score
+}
+
+func (p *pass) play(ctx context.Context, jobs []job, benches []*Bench) error {
+	g, ctx := errgroup.WithContext(ctx)
+	ready := p.speakAhead(ctx, g, jobs, 2*len(benches))
+	for number, b := range benches {
+		g.Go(func() error {
+			for next := range ready {
+				if err := p.playJob(ctx, number, b, <-next); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// spoken is a job with its clip, or with the reason why it has none.
+type spoken struct {
+	job
+	clip tts.Clip
+	err  error
+}
+
+// speakAhead fetches the clips of the next few jobs while earlier ones are
+// played, so that a slow voice does not keep the benches waiting, and hands
+// them out in the order of the plan.
+func (p *pass) speakAhead(ctx context.Context, g *errgroup.Group, jobs []job, ahead int) <-chan chan spoken {
+	voices := map[string]tts.Voice{}
+	for _, v := range p.Spec.Voices {
+		voices[v.String()] = v
+	}
+	ready := make(chan chan spoken, ahead)
+	ctx, cancel := context.WithCancel(ctx)
+	allReady := make(chan struct{})
+	g.Go(func() error {
+		// Nobody waits for a voice once the run is to stop.
+		select {
+		case <-p.Stop:
+			cancel()
+		case <-allReady:
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer cancel()
+		defer close(allReady)
+		defer close(ready)
+		var speaking sync.WaitGroup
+		defer speaking.Wait()
+		for _, j := range jobs {
+			next := make(chan spoken, 1)
+			select {
+			case ready <- next:
+			case <-ctx.Done():
+				return nil // whoever cancelled has the reason
+			}
+			speaking.Go(func() {
+				clip, err := p.Speak(ctx, tts.Utterance{Text: j.trial.Word, Voice: voices[j.trial.Voice]})
+				next <- spoken{job: j, clip: clip, err: err}
+			})
+		}
+		return nil
+	})
+	return ready
+}
+
+// playJob plays what is left of a trial and stores each play before the next.
+func (p *pass) playJob(ctx context.Context, number int, b *Bench, j spoken) error {
+	if p.Stopped() {
+		return nil
+	}
+	if j.err != nil && !concernsOneWord(j.err) {
+		return fmt.Errorf("speaking %q: %w", j.trial.Word, j.err)
+	}
+	for _, index := range j.plays {
+		if p.Stopped() {
+			return nil
+		}
+		play := results.PlayID{Trial: j.trial.ID, Index: index}
+		a := results.Attempt{
+			Play:    play,
+			Number:  p.progress.Attempts(play) + 1,
+			Session: p.session,
+			Bench:   number,
+			Wall:    time.Now(),
+			Rule:    p.Spec.Rules().Text,
+		}
+		var verdict oracle.Verdict
+		var fatal error
+		if j.err != nil {
+			a.Fault, a.Detail = bench.FaultSynthesis, j.err.Error()
+		} else {
+			verdict, fatal = p.attempt(ctx, b, j.clip, &a)
+		}
+		if err := p.Store.Append(a); err != nil {
+			return errors.Join(err, fatal)
+		}
+		if fatal != nil {
+			return fatal
+		}
+		p.score.add(j.trial, a, verdict, p.Report)
+		if a.Fault != bench.NoFault {
+			p.Log.Warn("play not measured", "word", j.trial.Word, "play", play, "fault", a.Fault, "detail", a.Detail)
+		}
+	}
+	return nil
+}
+
+// concernsOneWord tells a word that its voice can't speak, or that the service
+// failed to speak after every retry, from what would fail for all others too.
+func concernsOneWord(err error) bool {
+	return errors.Is(err, tts.ErrUnspeakable) || errors.Is(err, tts.ErrUnavailable) || errors.Is(err, tts.ErrQuota)
+}
+
+// attempt plays the clip once and fills in what was observed. An error means
+// that the bench is of no further use, or that the run was cut short.
+func (p *pass) attempt(ctx context.Context, b *Bench, clip tts.Clip, a *results.Attempt) (verdict oracle.Verdict, err error) {
+	busy := bench.FaultPlayer // whose fault it is if the bench fails now
+	defer func() {
+		if v := recover(); v != nil {
+			p.Log.Error("a driver panicked", "panic", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("bench %d: its driver panicked: %v; the log has the details", a.Bench, v)
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				busy = bench.FaultInterrupted
+			}
+			a.State, a.Fault, a.Detail = bench.Unmeasured, busy, err.Error()
+		}
+	}()
+	limit := patience(clip, b.Oracles)
+	playing, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	// tooSlow tells a driver that gave up at our time limit, which costs this
+	// play, from one that failed, which costs the bench.
+	tooSlow := func(err error) bool {
+		return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+	}
+	unmeasured := func(detail string) (oracle.Verdict, error) {
+		a.State, a.Fault, a.Detail = bench.Unmeasured, busy, detail
+		return oracle.Verdict{Fault: busy}, nil
+	}
+
+	sounding, err := b.Player.Play(playing, playback.Cue{Clip: clip, Seed: a.Play.Seed()})
+	switch {
+	case tooSlow(err):
+		return unmeasured(fmt.Sprintf("the player did not finish within %v", limit))
+	case err != nil:
+		return verdict, fmt.Errorf("bench %d: player: %w", a.Bench, err)
+	}
+	busy = bench.FaultOracle
+	var observations []bench.Observation
+	if sounding.Fault == bench.NoFault {
+		for _, o := range b.Oracles {
+			watched := bench.Span{Start: sounding.Span.Start, End: sounding.Span.End.Add(o.Window())}
+			observation, err := o.Observe(playing, watched)
+			switch {
+			case tooSlow(err):
+				return unmeasured(fmt.Sprintf("oracle %s did not answer within %v", o.Name(), limit))
+			case err != nil:
+				return verdict, fmt.Errorf("bench %d: oracle %s: %w", a.Bench, o.Name(), err)
+			}
+			observations = append(observations, observation)
+		}
+	}
+	verdict = p.record(clip, sounding, observations, a)
+	return verdict, nil
+}
+
+// record is the one place where the campaign's values become a stored record.
+func (p *pass) record(clip tts.Clip, s playback.Sounding, observations []bench.Observation, a *results.Attempt) oracle.Verdict {
+	a.Clip = clip.Sum()
+	a.Sound, a.Phase, a.NoiseDBFS, a.GainDB = s.Span, s.Phase, s.NoiseDBFS, s.GainDB
+	a.Observations = observations
+	verdict := oracle.Verdict{Fault: s.Fault}
+	switch {
+	case s.Fault != bench.NoFault:
+		a.Detail = s.Detail
+	case s.Span.Duration() <= 0 || len(observations) == 0:
+		verdict.Fault, a.Detail = bench.FaultPlayer, fmt.Sprintf("the player reported a sound of %v", s.Span.Duration())
+	default:
+		verdict = p.Spec.Rules().Judge(s.Span, observations)
+		for _, o := range observations {
+			if o.Fault != bench.NoFault {
+				a.Detail = o.Detail
+			}
+		}
+	}
+	a.State, a.Fault = verdict.State, verdict.Fault
+	return verdict
+}
+
+// patience is how long a play may take by the wall clock: ten times as long as
+// it sounds and is watched, and half a minute for a device that wakes slowly.
+func patience(clip tts.Clip, oracles []oracle.Oracle) time.Duration {
+	longest := time.Duration(0)
+	for _, o := range oracles {
+		longest = max(longest, o.Window())
+	}
+	return 30*time.Second + 10*(clip.Duration()+longest)
+}
+
+// score keeps the campaign's tally as plays come in.
+type score struct {
+	mu      sync.Mutex
+	hitRate float64
+	tally   Tally
+	trials  map[results.TrialID]*counts
+}
+
+type counts struct {
+	reacted, measured int
+}
+
+// newScore counts what is stored already, under the rules of today.
+func (r *Runner) newScore() (*score, error) {
+	report, err := results.Tabulate(r.Store, r.Spec.Judging())
+	if err != nil {
+		return nil, err
+	}
+	s := &score{hitRate: r.Spec.Judge.HitRate, trials: map[results.TrialID]*counts{}}
+	for _, row := range append(report.Rows, report.Controls...) {
+		s.trials[row.Trial.ID] = &counts{reacted: row.Reacted, measured: row.Measured}
+		s.tally.Planned += row.Trial.Plays
+		s.tally.Measured += row.Measured
+		s.tally.Trials++
+		if row.Hit && row.Trial.Role == results.RoleWord {
+			s.tally.Hits++
+		}
+	}
+	return s, nil
+}
+
+// add counts a stored play and reports it.
+func (s *score) add(t results.Trial, a results.Attempt, v oracle.Verdict, report func(Event)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.trials[t.ID]
+	if a.State != bench.Unmeasured {
+		c.measured++
+		s.tally.Measured++
+	}
+	if a.State == bench.Reacted {
+		was := results.IsHit(c.reacted, t.Plays, s.hitRate)
+		c.reacted++
+		if !was && results.IsHit(c.reacted, t.Plays, s.hitRate) && t.Role == results.RoleWord {
+			s.tally.Hits++
+			s.tally.LastHit = t.Word
+		}
+	}
+	report(Event{Trial: t, Attempt: a, Verdict: v, Tally: s.tally})
+}

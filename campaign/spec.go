@@ -1,0 +1,333 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/goccy/go-yaml"
+
+	"wakefuzz/oracle"
+	"wakefuzz/oracle/engine"
+	"wakefuzz/phoneme"
+	"wakefuzz/results"
+	"wakefuzz/tts"
+	"wakefuzz/wordlists"
+)
+
+// ErrSpec is wrapped by every error that a better campaign file would mend.
+var ErrSpec = errors.New("campaign file")
+
+// maxSpecBytes bounds a campaign file: the largest sensible one, with long
+// include lists, stays far below.
+const maxSpecBytes = 1 << 20
+
+// The paper's figures, section 5.5 and Table 5.
+const (
+	// PaperPlays is how often each word is played.
+	PaperPlays = 10
+	// PaperHitRate is the lowest rate that Table 5 lists, 2 of 10.
+	PaperHitRate = 0.2
+)
+
+// Spec is a campaign file. The example file examples/every-key.yaml documents
+// every key.
+type Spec struct {
+	// Name names the campaign and its folder.
+	Name string `yaml:"name"`
+	// WakeWord is what the device is meant to react to: a word or a phrase.
+	WakeWord string `yaml:"wake_word"`
+	// Pronunciation is the wake word's, in ARPAbet. It is needed only where the
+	// dictionary lacks the word.
+	Pronunciation phoneme.Pronunciation `yaml:"pronunciation,omitempty"`
+	// Seed is where everything random begins: shuffles, phases, noise.
+	Seed uint64 `yaml:"seed"`
+	// Words says which words are tried. What it leaves out gets its default from
+	// the wake word, by Selection.WithDefaults.
+	Words wordlists.Selection `yaml:"words"`
+	// Voices speak each word, one trial a voice.
+	Voices []tts.Voice `yaml:"voices"`
+	// Bench is what the words are played to.
+	Bench BenchSpec `yaml:"bench"`
+	// Protocol is in what order and how often.
+	Protocol ProtocolSpec `yaml:"protocol"`
+	// Judge says what counts as a reaction and as a hit. It shapes no
+	// observation: another rule may judge the same night again.
+	Judge JudgeSpec `yaml:"judge"`
+	// Rank is the order of the table.
+	Rank RankSpec `yaml:"rank"`
+}
+
+// BenchSpec is the bench section of a spec.
+type BenchSpec struct {
+	// Engine is a software bench: a wake-word model that is player and oracle
+	// in one.
+	Engine Driver `yaml:"engine"`
+	// Workers is how many such benches run side by side; 0 means one for each
+	// processor.
+	Workers int `yaml:"workers"`
+}
+
+// ProtocolSpec is the protocol section of a spec.
+type ProtocolSpec struct {
+	// Kind is the protocol's name: "exhaustive" plays every word equally often.
+	Kind string `yaml:"kind"`
+	// Plays is how often a word is played.
+	Plays int `yaml:"plays"`
+	// Tries is how often a play that could not be measured is tried in one
+	// session, before it is left to a resumed one.
+	Tries int `yaml:"tries"`
+}
+
+// JudgeSpec is the judge section of a spec.
+type JudgeSpec struct {
+	// Engine is when an engine's scores are a reaction.
+	Engine engine.Rule `yaml:"engine"`
+	// HitRate is the share of a word's plays that makes it a hit.
+	HitRate float64 `yaml:"hit_rate"`
+}
+
+// RankSpec is the rank section of a spec.
+type RankSpec struct {
+	// Metric is the phonetic distance that the table shows.
+	Metric phoneme.Metric `yaml:"metric"`
+	// Order is what the hits are ordered by.
+	Order results.Order `yaml:"order"`
+}
+
+// Default returns the spec that a campaign file starts from.
+func Default() Spec {
+	return Spec{
+		Seed:     1,
+		Protocol: ProtocolSpec{Kind: "exhaustive", Plays: PaperPlays, Tries: 3},
+		Judge:    JudgeSpec{Engine: engine.DefaultRule(), HitRate: PaperHitRate},
+		Rank:     RankSpec{Metric: phoneme.MetricDoubleMetaphone, Order: results.OrderDistance},
+	}
+}
+
+// ParseSpec reads a campaign file strictly: a key that is unknown, a value of
+// the wrong type or out of range is an error that wraps ErrSpec and names the
+// line, with name standing for the file.
+func ParseSpec(name string, text []byte, drivers Drivers) (Spec, error) {
+	spec := Default()
+	if len(text) > maxSpecBytes {
+		return Spec{}, fmt.Errorf("%w %s: larger than %d bytes", ErrSpec, name, maxSpecBytes)
+	}
+	ctx := context.WithValue(context.Background(), driversKey{}, drivers)
+	if err := yaml.UnmarshalContext(ctx, text, &spec, yaml.Strict()); err != nil {
+		return Spec{}, fmt.Errorf("%w %s%s", ErrSpec, name, explain(err, drivers))
+	}
+	if err := spec.validate(); err != nil {
+		return Spec{}, fmt.Errorf("%w %s: %w", ErrSpec, name, err)
+	}
+	return spec, nil
+}
+
+var folderName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+func (s *Spec) validate() error {
+	s.WakeWord = strings.ToLower(strings.Join(strings.Fields(s.WakeWord), " "))
+	switch {
+	case !folderName.MatchString(s.Name):
+		return fmt.Errorf("name: %q names the campaign's folder: 1 to 100 letters, digits, dots, dashes and underscores, a letter or digit first", s.Name)
+	case s.WakeWord == "":
+		return errors.New("wake_word: is missing; give the word that the device is meant to react to")
+	case len(s.Voices) == 0:
+		return errors.New("voices: is empty; give at least one, such as {engine: flite, name: kal16}")
+	case s.Bench.Engine.Options == nil:
+		return errors.New("bench.engine: is missing; give a driver, such as {driver: openwakeword, model: alexa_v0.1}")
+	case s.Bench.Workers < 0 || s.Bench.Workers > 1024:
+		return fmt.Errorf("bench.workers: %d is not between 0 and 1024", s.Bench.Workers)
+	case s.Protocol.Kind != "exhaustive":
+		return fmt.Errorf("protocol.kind: %q is not one of: exhaustive", s.Protocol.Kind)
+	case s.Protocol.Plays < 1 || s.Protocol.Plays > 10000:
+		return fmt.Errorf("protocol.plays: %d is not between 1 and 10000", s.Protocol.Plays)
+	case s.Protocol.Tries < 1 || s.Protocol.Tries > 100:
+		return fmt.Errorf("protocol.tries: %d is not between 1 and 100", s.Protocol.Tries)
+	case !(s.Judge.HitRate > 0 && s.Judge.HitRate <= 1):
+		return fmt.Errorf("judge.hit_rate: %g is not in (0, 1]", s.Judge.HitRate)
+	}
+	if s.Pronunciation != "" {
+		p, err := phoneme.ParsePronunciation(string(s.Pronunciation))
+		if err != nil {
+			return fmt.Errorf("pronunciation: %w", err)
+		}
+		s.Pronunciation = p
+	}
+	for i, v := range s.Voices {
+		if v.Engine == "" || v.Name == "" {
+			return fmt.Errorf("voices[%d]: needs an engine and a name, such as {engine: flite, name: kal16}", i)
+		}
+		if first := slices.IndexFunc(s.Voices, func(w tts.Voice) bool { return w.String() == v.String() }); first < i {
+			return fmt.Errorf("voices[%d]: %s stands there twice", i, v)
+		}
+	}
+	if err := s.Words.Validate(); err != nil {
+		return fmt.Errorf("words.%w", err)
+	}
+	if err := s.Bench.Engine.Options.Validate(); err != nil {
+		return fmt.Errorf("bench.engine.%w", err)
+	}
+	if err := s.Judge.Engine.Validate(); err != nil {
+		return fmt.Errorf("judge.engine.%w", err)
+	}
+	return nil
+}
+
+// Rules returns how the spec judges a play.
+func (s Spec) Rules() oracle.Rules {
+	return oracle.Rules{
+		Judges: map[string]oracle.Judge{engine.Name: s.Judge.Engine.Judge},
+		Fusion: engine.Name,
+		Text:   s.Judge.Engine.String(),
+	}
+}
+
+// Judging returns how the spec judges a campaign.
+func (s Spec) Judging() results.Judging {
+	return results.Judging{Rules: s.Rules(), Metric: s.Rank.Metric, HitRate: s.Judge.HitRate}
+}
+
+// YAML returns the spec with every default filled in.
+func (s Spec) YAML() (string, error) {
+	text, err := yaml.MarshalWithOptions(s, yaml.IndentSequence(true))
+	return string(text), err
+}
+
+// plan returns the part of the spec that decides what is planned and observed,
+// with the rest at its default: judging, ranking, and how many hands work.
+func (s Spec) plan() Spec {
+	d := Default()
+	s.Judge, s.Rank = d.Judge, d.Rank
+	s.Bench.Workers, s.Protocol.Tries = 0, d.Protocol.Tries
+	return s
+}
+
+// PlanDiff lists, a line each, where two specs differ in what decides the plan.
+func PlanDiff(was, is Spec) ([]string, error) {
+	old, err := was.plan().values()
+	if err != nil {
+		return nil, err
+	}
+	now, err := is.plan().values()
+	if err != nil {
+		return nil, err
+	}
+	var diff []string
+	for _, key := range union(old, now) {
+		if old[key] != now[key] {
+			diff = append(diff, fmt.Sprintf("%s: %s -> %s", key, orNone(old[key]), orNone(now[key])))
+		}
+	}
+	return diff, nil
+}
+
+// values returns the spec as dotted keys and their values, each as one line of
+// YAML. Lists are one value.
+func (s Spec) values() (map[string]string, error) {
+	text, err := s.YAML()
+	if err != nil {
+		return nil, err
+	}
+	var tree yaml.MapSlice
+	if err := yaml.UnmarshalWithOptions([]byte(text), &tree, yaml.UseOrderedMap()); err != nil {
+		return nil, err
+	}
+	flat := map[string]string{}
+	var walk func(path string, v any) error
+	walk = func(path string, v any) error {
+		if m, ok := v.(yaml.MapSlice); ok {
+			for _, item := range m {
+				if err := walk(strings.TrimPrefix(path+"."+fmt.Sprint(item.Key), "."), item.Value); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		line, err := yaml.MarshalWithOptions(v, yaml.Flow(true))
+		flat[path] = strings.TrimSpace(string(line))
+		return err
+	}
+	return flat, walk("", tree)
+}
+
+func union(a, b map[string]string) []string {
+	var keys []string
+	for _, m := range []map[string]string{a, b} {
+		for k := range m {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+// explain turns an error of the YAML decoder into ":line:column: what", and
+// names the nearest known key where one is unknown.
+func explain(err error, drivers Drivers) string {
+	var at yaml.Error
+	if !errors.As(err, &at) || at.GetToken() == nil {
+		return ": " + err.Error()
+	}
+	message := at.GetMessage()
+	var unknown *yaml.UnknownFieldError
+	if errors.As(err, &unknown) {
+		key := unknown.Token.Value
+		message = fmt.Sprintf("unknown key %q", key)
+		if near := nearest(key, keys(drivers)); near != "" {
+			message += fmt.Sprintf("; did you mean %q?", near)
+		}
+	}
+	position := at.GetToken().Position
+	return fmt.Sprintf(":%d:%d: %s", position.Line, position.Column, message)
+}
+
+// nearest returns the known key closest to the given one, or "" where none is
+// within half its length.
+func nearest(key string, known []string) string {
+	best, distance := "", len(key)/2+1
+	for _, k := range known {
+		if d := levenshtein.ComputeDistance(key, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// keys returns every key that a spec may hold, sorted.
+func keys(drivers Drivers) []string {
+	found := []string{"driver"}
+	var walk func(reflect.Type)
+	walk = func(t reflect.Type) {
+		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			return
+		}
+		for f := range t.Fields() {
+			if key, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); key != "" && key != "-" {
+				found = append(found, key)
+				walk(f.Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[Spec]())
+	for _, options := range drivers {
+		walk(reflect.TypeOf(options()))
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}

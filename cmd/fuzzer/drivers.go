@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"wakefuzz/campaign"
+	"wakefuzz/oracle"
+	"wakefuzz/oracle/engine/openwakeword"
+	"wakefuzz/phoneme"
+	"wakefuzz/tts"
+	"wakefuzz/tts/espeak"
+	"wakefuzz/tts/flite"
+	"wakefuzz/tts/google"
+)
+
+// This file is the one place that names drivers.
+
+// engines are the software benches and their options.
+var engines = campaign.Drivers{
+	"openwakeword": func() campaign.Options {
+		o := openwakeword.DefaultOptions()
+		return &o
+	},
+}
+
+// synthesizers open the engines that speak, by name.
+var synthesizers = map[string]func(context.Context, config) (tts.Synthesizer, error){
+	"flite":     func(context.Context, config) (tts.Synthesizer, error) { return flite.New() },
+	"espeak-ng": func(context.Context, config) (tts.Synthesizer, error) { return espeak.New() },
+	"google": func(ctx context.Context, c config) (tts.Synthesizer, error) {
+		return google.New(ctx, c.Google)
+	},
+}
+
+// openBench returns what opens the benches of a spec.
+func (a *app) openBench(spec campaign.Spec) func(int) (*campaign.Bench, error) {
+	return func(int) (*campaign.Bench, error) {
+		switch o := spec.Bench.Engine.Options.(type) {
+		case *openwakeword.Options:
+			e, err := openwakeword.New(*o, openwakeword.Assets{
+				Models:  filepath.Join(a.config.Data, "models"),
+				Library: filepath.Join(a.config.Data, "lib", "libonnxruntime.so.1"),
+			})
+			if err != nil {
+				return nil, fmt.Errorf("bench.engine: %w", err)
+			}
+			return &campaign.Bench{Player: e, Oracles: []oracle.Oracle{e}, Facts: e.Facts(), Close: e.Close}, nil
+		default:
+			return nil, fmt.Errorf("bench.engine: no such driver: %s", spec.Bench.Engine.Name)
+		}
+	}
+}
+
+// workers is how many benches of a spec work side by side.
+func workers(spec campaign.Spec) int {
+	if spec.Bench.Workers > 0 {
+		return spec.Bench.Workers
+	}
+	return runtime.NumCPU()
+}
+
+// guess asks an offline voice how words sound that no dictionary has.
+func (a *app) guess(ctx context.Context, texts []string) ([]phoneme.Pronunciation, error) {
+	voice, err := flite.New()
+	if err != nil {
+		return nil, err
+	}
+	return voice.Pronounce(ctx, texts)
+}
+
+// speaker speaks by any of several engines, through the cache.
+type speaker struct {
+	engines map[string]tts.Synthesizer
+	caches  map[string]*tts.Cache
+}
+
+// openSpeaker opens the engines of the voices and makes sure that each voice
+// exists before a night depends on it.
+func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, damaged func(path string)) (*speaker, error) {
+	s := &speaker{engines: map[string]tts.Synthesizer{}, caches: map[string]*tts.Cache{}}
+	for _, v := range voices {
+		if s.engines[v.Engine] == nil {
+			e, err := a.openSynthesizer(ctx, v.Engine)
+			if err != nil {
+				return nil, s.closing(err)
+			}
+			s.engines[v.Engine] = e
+			s.caches[v.Engine] = tts.NewCache(a.config.Cache, tts.Limit(e, a.config.Synthesis), damaged)
+		}
+		names, err := s.engines[v.Engine].Voices(ctx)
+		if err != nil {
+			return nil, s.closing(fmt.Errorf("listing the voices of %s: %w", v.Engine, err))
+		}
+		if !slices.Contains(names, v.Name) {
+			return nil, s.closing(fmt.Errorf("%w: %s; list them with: fuzzer voices %s", tts.ErrVoice, v, v.Engine))
+		}
+	}
+	return s, nil
+}
+
+// Speak returns the clip of an utterance.
+func (s *speaker) Speak(ctx context.Context, u tts.Utterance) (tts.Clip, error) {
+	return s.caches[u.Voice.Engine].Clip(ctx, u)
+}
+
+// Facts are the engines' versions: what shapes the clips beyond the spec.
+func (s *speaker) Facts(ctx context.Context) (map[string]string, error) {
+	facts := map[string]string{}
+	for name, e := range s.engines {
+		version, err := e.Version(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("asking %s for its version: %w", name, err)
+		}
+		facts["voice."+name] = version
+	}
+	return facts, nil
+}
+
+// Close frees the engines.
+func (s *speaker) Close() {
+	for _, e := range s.engines {
+		closeSynthesizer(e)
+	}
+}
+
+// closing closes what is open on the way out with an error.
+func (s *speaker) closing(err error) error {
+	s.Close()
+	return err
+}

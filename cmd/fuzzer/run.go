@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"wakefuzz/campaign"
+	"wakefuzz/phoneme"
+	"wakefuzz/results"
+	"wakefuzz/results/export"
+	"wakefuzz/wordlists"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var dir, output string
+	cmd := &cobra.Command{
+		Use:   "run CAMPAIGN-FILE",
+		Short: "Carry out a campaign, or go on with it",
+		Long: `Plan the campaign that the file describes, play it, store every play, and
+print the ranked table.
+
+Ctrl-C finishes the play in hand and stops; a second Ctrl-C stops at once. Run
+the same command again, or "fuzzer resume FOLDER", to go on. Nothing that was
+measured is measured twice.`,
+		Example: "  fuzzer run examples/openwakeword-alexa.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			spec, wake, err := readSpec(args[0])
+			if err != nil {
+				return err
+			}
+			if dir == "" {
+				dir = filepath.Join("campaigns", spec.Name)
+			}
+			store, err := results.Open(dir)
+			switch {
+			case err == nil:
+				err = adopt(dir, store, spec)
+			case errors.Is(err, results.ErrNotFound):
+				store, err = a.create(cmd.Context(), dir, filepath.Dir(args[0]), spec, wake)
+			}
+			if err != nil {
+				return closing(store, err)
+			}
+			return closing(store, a.play(cmd.Context(), dir, store, spec, output))
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "the campaign's `folder` (default campaigns/NAME)")
+	addOutputFlag(cmd, &output)
+	return cmd
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "resume FOLDER",
+		Short:   "Go on with a campaign that was stopped",
+		Example: "  fuzzer resume campaigns/openwakeword-alexa",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := results.Open(args[0])
+			if err != nil {
+				return err
+			}
+			spec, err := frozenSpec(store)
+			if err != nil {
+				return closing(store, err)
+			}
+			return closing(store, a.play(cmd.Context(), args[0], store, spec, output))
+		},
+	}
+	addOutputFlag(cmd, &output)
+	return cmd
+}
+
+// closing closes the store on the way out.
+func closing(store *results.Store, err error) error {
+	if store == nil {
+		return err
+	}
+	return errors.Join(err, store.Close())
+}
+
+func frozenSpec(store *results.Store) (campaign.Spec, error) {
+	sessions, err := store.Sessions()
+	if err != nil {
+		return campaign.Spec{}, err
+	}
+	return campaign.FrozenSpec(store.Campaign(), sessions, engines)
+}
+
+// adopt goes on with a stored campaign under a spec that plans the same.
+func adopt(dir string, store *results.Store, spec campaign.Spec) error {
+	frozen, err := frozenSpec(store)
+	if err != nil {
+		return err
+	}
+	return campaign.Adopt(dir, frozen, spec)
+}
+
+// create selects the words and makes the campaign's folder.
+func (a *app) create(ctx context.Context, dir, base string, spec campaign.Spec, wake wordlists.Word) (*results.Store, error) {
+	words, err := a.selectWords(ctx, base, wake, spec.Words, spec.Seed)
+	if err != nil {
+		return nil, err
+	}
+	return campaign.Create(dir, spec, wake, words, version())
+}
+
+// readSpec reads a campaign file and finds its wake word, on which the defaults
+// of the selection depend.
+func readSpec(path string) (campaign.Spec, wordlists.Word, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return campaign.Spec{}, wordlists.Word{}, usagef("reading the campaign file: %w", err)
+	}
+	spec, err := campaign.ParseSpec(path, text, engines)
+	if err != nil {
+		return campaign.Spec{}, wordlists.Word{}, err
+	}
+	wake, err := wakeWord(spec.WakeWord, string(spec.Pronunciation))
+	spec.Words = spec.Words.WithDefaults(wake)
+	return spec, wake, err
+}
+
+// wakeWord finds how the wake word sounds, unless it is told.
+func wakeWord(text, pronunciation string) (wordlists.Word, error) {
+	if pronunciation != "" {
+		p, err := phoneme.ParsePronunciation(pronunciation)
+		if err != nil {
+			return wordlists.Word{}, usagef("the wake word's pronunciation: %w", err)
+		}
+		return wordlists.Word{Text: text, Pronunciations: []phoneme.Pronunciation{p}}, nil
+	}
+	dictionary, err := wordlists.CMU()
+	if err != nil {
+		return wordlists.Word{}, err
+	}
+	wake, err := dictionary.Phrase(text)
+	var missing *wordlists.MissingError
+	if errors.As(err, &missing) {
+		return wake, usagef("the wake word %q: %w; say how it sounds, in ARPAbet, with the key pronunciation of the campaign file or the flag --pronunciation, as in: AH L EH K S AH", text, err)
+	}
+	return wake, err
+}
+
+// selectWords finds the words to try. Word lists are looked for beside the
+// campaign file, in base.
+func (a *app) selectWords(ctx context.Context, base string, wake wordlists.Word, s wordlists.Selection, seed uint64) ([]wordlists.Word, error) {
+	dictionary, err := wordlists.CMU()
+	if err != nil {
+		return nil, err
+	}
+	words, err := wordlists.Select(ctx, wordlists.Request{
+		Dictionary: dictionary,
+		Wake:       wake,
+		Selection:  s,
+		Seed:       seed,
+		Guess:      a.guess,
+		Open: func(name string) (io.ReadCloser, error) {
+			if !filepath.IsAbs(name) {
+				name = filepath.Join(base, name)
+			}
+			return os.Open(name)
+		},
+	})
+	if err != nil && ctx.Err() == nil {
+		err = usagef("selecting words: %w", err)
+	}
+	return words, err
+}
+
+// play runs a campaign until it is done or stopped, and prints what it found.
+func (a *app) play(ctx context.Context, dir string, store *results.Store, spec campaign.Spec, output string) error {
+	logFile, err := campaign.OpenLog(dir)
+	if err != nil {
+		return err
+	}
+	defer logFile.Close() //nolint:errcheck // lines are written as they come
+	log := slog.New(slog.NewJSONHandler(logFile, nil))
+
+	ctx, stop, release := a.interruptible(ctx, dir)
+	defer release()
+	display, err := a.newDisplay(output)
+	if err != nil {
+		return err
+	}
+	speaker, err := a.openSpeaker(ctx, spec.Voices, func(path string) {
+		display.note("clip %s was damaged and is made again", path)
+		log.Warn("damaged clip", "path", path)
+	})
+	if err != nil {
+		return err
+	}
+	defer speaker.Close()
+	facts, err := speaker.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	runner := campaign.Runner{
+		Spec:       spec,
+		Store:      store,
+		Speak:      speaker.Speak,
+		VoiceFacts: facts,
+		OpenBench:  a.openBench(spec),
+		Workers:    workers(spec),
+		Version:    version(),
+		Stop:       stop,
+		Begin:      display.begin,
+		Report:     display.play,
+		Log:        log,
+	}
+	log.Info("run begins", "version", version(), "pid", os.Getpid(), "workers", runner.Workers)
+	tally, err := runner.Run(ctx)
+	display.end(tally)
+	log.Info("run ends", "measured", tally.Measured, "planned", tally.Planned, "error", fmt.Sprint(err))
+	if err == nil && tally.Left() == 0 {
+		return a.printResult(output, store, spec)
+	}
+	resume := fmt.Sprintf("%d of %d plays are stored; go on with: fuzzer resume %s", tally.Measured, tally.Planned, dir)
+	switch {
+	case ctx.Err() != nil, err == nil && runner.Stopped():
+		return unfinished{exitInterrupted, "interrupted; " + resume}
+	case err != nil:
+		return fmt.Errorf("%w\n%s", err, resume)
+	default:
+		return errors.Join(a.printResult(output, store, spec),
+			unfinished{exitUnmeasured, fmt.Sprintf("%d plays could not be measured; the log in %s says why; %s", tally.Left(), dir, resume)})
+	}
+}
+
+func (a *app) printResult(output string, store *results.Store, spec campaign.Spec) error {
+	if output == outputJSON {
+		return nil // objects only; fuzzer export has the table
+	}
+	report, err := results.Tabulate(store, spec.Judging())
+	if err != nil {
+		return err
+	}
+	results.Rank(report.Rows, spec.Rank.Order)
+	return export.Write(a.stdout, export.FormatTable, report, export.Options{})
+}
+
+// interruptible turns the first Ctrl-C, or SIGTERM, into a stop after the play
+// in hand, and the second into the end of the context.
+func (a *app) interruptible(parent context.Context, dir string) (ctx context.Context, stop <-chan struct{}, release func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	stopping := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+			return
+		}
+		fmt.Fprintln(a.stderr, "finishing the play in hand; Ctrl-C again stops at once")
+		close(stopping)
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stopping, func() {
+		signal.Stop(signals)
+		cancel()
+	}
+}

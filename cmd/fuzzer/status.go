@@ -1,0 +1,135 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wakefuzz/campaign"
+	"wakefuzz/phoneme"
+	"wakefuzz/results"
+	"wakefuzz/results/export"
+)
+
+// view reads a campaign, also while a runner works on it.
+func (a *app) view(cmd *cobra.Command, dir string, read func(*results.Store, campaign.Spec) error) error {
+	store, err := results.View(cmd.Context(), dir)
+	if err != nil {
+		return err
+	}
+	spec, err := frozenSpec(store)
+	if err == nil {
+		err = read(store, spec)
+	}
+	return errors.Join(err, store.Close())
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "status FOLDER",
+		Short:   "Say where a campaign stands, also while it runs",
+		Example: "  fuzzer status campaigns/openwakeword-alexa",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.view(cmd, args[0], func(store *results.Store, spec campaign.Spec) error {
+				return a.printStatus(args[0], store, spec)
+			})
+		},
+	}
+}
+
+func (a *app) printStatus(dir string, store *results.Store, spec campaign.Spec) error {
+	report, err := results.Tabulate(store, spec.Judging())
+	if err != nil {
+		return err
+	}
+	sessions, err := store.Sessions()
+	if err != nil {
+		return err
+	}
+	c := store.Campaign()
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(a.stdout, "%-10s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	line("campaign", "%s, wake word %q, plan %x", c.Name, c.WakeWord, c.PlanHash[:6])
+	line("state", "%s", state(dir, store, report))
+	line("plays", "%d of %d measured, %d words", report.Measured, report.Planned, len(report.Rows))
+	if report.Failed > 0 {
+		line("failed", "%d plays were tried and could not be measured", report.Failed)
+	}
+	line("hits", "%d words at %g or more, by %s", report.Hits, spec.Judge.HitRate, spec.Rules().Text)
+	for _, control := range report.Controls {
+		line("control", "%s by %s: %d of %d", control.Trial.Word, control.Trial.Voice, control.Reacted, control.Measured)
+	}
+	if n := len(sessions); n > 0 {
+		last := sessions[n-1]
+		line("sessions", "%d, the last from %s with %d workers", n, last.Started.Format(time.DateTime), last.Workers)
+	}
+	return nil
+}
+
+func state(dir string, store *results.Store, report results.Report) string {
+	switch {
+	case store.Live():
+		return fmt.Sprintf("running, PID %d", store.RunnerPID())
+	case report.Measured == report.Planned:
+		return "complete"
+	default:
+		return "stopped; go on with: fuzzer resume " + dir
+	}
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	var format, words, metric, order string
+	cmd := &cobra.Command{
+		Use:   "export FOLDER",
+		Short: "Write a campaign's results, also while it runs",
+		Long: `Write what a campaign has found so far: as a table to read, as the paper's
+Table 5 (words by how often they woke the device), or as data.`,
+		Example: "  fuzzer export campaigns/openwakeword-alexa --format csv > alexa.csv",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := export.ParseFormat(format)
+			if err != nil {
+				return usagef("--format: %w", err)
+			}
+			options, err := exportWords(words)
+			if err != nil {
+				return err
+			}
+			return a.view(cmd, args[0], func(store *results.Store, spec campaign.Spec) error {
+				if err := overrideRank(&spec.Rank, metric, order); err != nil {
+					return err
+				}
+				report, err := results.Tabulate(store, spec.Judging())
+				if err != nil {
+					return err
+				}
+				results.Rank(report.Rows, spec.Rank.Order)
+				return export.Write(a.stdout, f, report, options)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", string(export.FormatTable), strings.Join(export.FormatNames(), ", "))
+	cmd.Flags().StringVar(&words, "words", "", "hits or all (default hits; csv and json: all)")
+	cmd.Flags().StringVar(&metric, "metric", "", "the phonetic distance to show, instead of the campaign's: "+listMetrics())
+	cmd.Flags().StringVar(&order, "order", "", "distance, rate or lower-bound, instead of the campaign's order")
+	return cmd
+}
+
+func overrideRank(r *campaign.RankSpec, metric, order string) (err error) {
+	if metric != "" {
+		if r.Metric, err = phoneme.ParseMetric(metric); err != nil {
+			return usagef("--metric: %w", err)
+		}
+	}
+	if order != "" {
+		if r.Order, err = results.ParseOrder(order); err != nil {
+			return usagef("--order: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"wakefuzz/campaign"
+	"wakefuzz/tts"
+)
+
+func (a *app) synthCommand() *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "synth CAMPAIGN-FILE",
+		Short: "Make the clips of a campaign ahead of time",
+		Long: `Make every clip that the campaign will play and that the cache lacks. Before
+it begins it says how many characters will be billed and what they cost, by the
+prices in the configuration.`,
+		Example: "  fuzzer synth --dry-run examples/google-alexa.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer cancel()
+			spec, wake, err := readSpec(args[0])
+			if err != nil {
+				return err
+			}
+			words, err := a.selectWords(ctx, filepath.Dir(args[0]), wake, spec.Words, spec.Seed)
+			if err != nil {
+				return err
+			}
+			speaker, err := a.openSpeaker(ctx, spec.Voices, func(path string) {
+				fmt.Fprintf(a.stderr, "clip %s was damaged and is made again\n", path)
+			})
+			if err != nil {
+				return err
+			}
+			defer speaker.Close()
+			var utterances []tts.Utterance
+			voices := voicesByName(spec)
+			for _, t := range campaign.Plan(spec, wake, words) {
+				utterances = append(utterances, tts.Utterance{Text: t.Word, Voice: voices[t.Voice]})
+			}
+			missing, err := a.announce(ctx, speaker, utterances)
+			if err != nil || dry {
+				return err
+			}
+			return a.synthesize(ctx, speaker, missing)
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be made and billed")
+	return cmd
+}
+
+func voicesByName(spec campaign.Spec) map[string]tts.Voice {
+	voices := map[string]tts.Voice{}
+	for _, v := range spec.Voices {
+		voices[v.String()] = v
+	}
+	return voices
+}
+
+// announce prints what is missing in the cache and what it costs to make, and
+// returns it.
+func (a *app) announce(ctx context.Context, s *speaker, all []tts.Utterance) ([]tts.Utterance, error) {
+	var missing []tts.Utterance
+	billed := map[tts.Voice]int{}
+	for _, u := range all {
+		have, err := s.caches[u.Voice.Engine].Has(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		if have {
+			continue
+		}
+		missing = append(missing, u)
+		if b, ok := s.engines[u.Voice.Engine].(tts.Biller); ok {
+			billed[u.Voice] += b.BilledCharacters(u)
+		}
+	}
+	fmt.Fprintf(a.stdout, "%d clips, %d in the cache, %d to make\n", len(all), len(all)-len(missing), len(missing))
+	if len(billed) == 0 {
+		fmt.Fprintln(a.stdout, "nothing is billed")
+	}
+	for voice, characters := range billed {
+		cost := "its price is not in the configuration"
+		if usd, known := a.config.Prices.PerMillion(voice.Name); known {
+			cost = fmt.Sprintf("%.2f USD at %.2f USD per million", float64(characters)*usd/1e6, usd)
+		}
+		fmt.Fprintf(a.stdout, "%s: %d characters billed, %s\n", voice, characters, cost)
+	}
+	return missing, nil
+}
+
+// synthesize makes the clips. A text that its voice can't speak is reported
+// and does not keep the others from being made.
+func (a *app) synthesize(ctx context.Context, s *speaker, utterances []tts.Utterance) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(a.config.Synthesis.Concurrent, 1))
+	failed := make([]error, len(utterances))
+	for i, u := range utterances {
+		g.Go(func() error {
+			_, err := s.Speak(ctx, u)
+			if errors.Is(err, tts.ErrUnspeakable) {
+				failed[i] = fmt.Errorf("%q by %s: %w", u.Text, u.Voice, err)
+				return nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("%w\nwhat was made is kept; run the same command again to go on", err)
+	}
+	if err := errors.Join(failed...); err != nil {
+		return unfinished{exitUnmeasured, strings.TrimSpace(err.Error())}
+	}
+	fmt.Fprintf(a.stdout, "%d clips made\n", len(utterances))
+	return nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"wakefuzz/tts"
+)
+
+func (a *app) voicesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "voices [ENGINE]",
+		Short:   "List the voices of an engine, or of all that are installed",
+		Example: "  fuzzer voices flite",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return a.listVoices(cmd.Context(), args[0])
+			}
+			for _, engine := range slices.Sorted(maps.Keys(synthesizers)) {
+				// One engine that isn't there must not hide the others.
+				if err := a.listVoices(cmd.Context(), engine); err != nil {
+					fmt.Fprintf(a.stderr, "%s: %s\n", engine, describe(err))
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) listVoices(ctx context.Context, engine string) error {
+	s, err := a.openSynthesizer(ctx, engine)
+	if err != nil {
+		return err
+	}
+	defer closeSynthesizer(s)
+	names, err := s.Voices(ctx)
+	if err != nil {
+		return fmt.Errorf("listing the voices of %s: %w", engine, err)
+	}
+	for _, name := range names {
+		if _, err := fmt.Fprintln(a.stdout, tts.Voice{Engine: engine, Name: name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) openSynthesizer(ctx context.Context, engine string) (tts.Synthesizer, error) {
+	open, ok := synthesizers[engine]
+	if !ok {
+		known := strings.Join(slices.Sorted(maps.Keys(synthesizers)), ", ")
+		return nil, fmt.Errorf("%w: engine %q is not one of: %s", tts.ErrVoice, engine, known)
+	}
+	return open(ctx, a.config)
+}
+
+func closeSynthesizer(s tts.Synthesizer) {
+	if c, ok := s.(interface{ Close() error }); ok {
+		_ = c.Close() // nothing is lost: clips are stored as they come
+	}
+}
