@@ -37,7 +37,7 @@ func (s Tone) Synthesize(ctx context.Context, u tts.Utterance) (tts.Clip, error)
 	switch {
 	case !slices.Contains(toneVoices, v.Name):
 		return tts.Clip{}, fmt.Errorf("%w: %q, there are %v", tts.ErrVoice, v.Name, toneVoices)
-	case !(v.Pace() > 0.1 && v.Pace() < 10), !(math.Abs(v.Pitch) <= 12):
+	case !(v.Pace() > 0.1 && v.Pace() < 10), !(math.Abs(v.Pitch) <= 12), !(v.Volume <= 20):
 		return tts.Clip{}, fmt.Errorf("%w: %s is out of range", tts.ErrVoice, v)
 	case strings.TrimSpace(u.Text) == "" || len(u.Text) > 200:
 		return tts.Clip{}, fmt.Errorf("%w: %d bytes", tts.ErrUnspeakable, len(u.Text))

@@ -340,6 +340,13 @@ func (s suite) volume(t *testing.T) {
 	if n := clipped(loud); n > 0 {
 		t.Errorf("+3 dB clips the sound at %d places", n)
 	}
+	for _, volume := range []float64{1e3, math.NaN()} {
+		v := s.o.Voice
+		v.Volume = volume
+		if _, err := s.s.Synthesize(t.Context(), tts.Utterance{Text: text, Voice: v}); !errors.Is(err, tts.ErrVoice) {
+			t.Errorf("volume %v: error %v, want ErrVoice", volume, err)
+		}
+	}
 }
 
 func (s suite) version(t *testing.T) {

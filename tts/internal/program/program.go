@@ -1,0 +1,174 @@
+// Package program runs speech synthesizers that are programs: one process an
+// utterance, which writes its sound to standard output. What such drivers have
+// in common is here: finding the program, bounding what goes in and comes out,
+// ending it with its context, and making a clip of what it wrote.
+package program
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"wakefuzz/tts"
+)
+
+// Limits of what is asked of a program.
+const (
+	// MaxText is the longest text in bytes: a wake word has a few dozen.
+	MaxText = 500
+	// MaxVolume bounds the gain in decibels, both ways. Much softer, and nothing
+	// is left of 16 bits.
+	MaxVolume = 40
+	// maxOutput holds [tts.MaxDuration] of 16-bit sound at 22.05 kHz, the most
+	// that these programs write, and rather more text than any lists.
+	maxOutput = 4 << 20
+)
+
+// silence is the peak that a spoken word exceeds by far. Given nothing to say,
+// flite's voices breathe with a peak of up to 153, while their softest words
+// reach thousands.
+const silence = 300
+
+// Program is an installed program.
+type Program struct {
+	name, path string
+}
+
+// Find looks a program up in PATH. The error says which Debian package has it.
+func Find(name, debianPackage string) (Program, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return Program{}, fmt.Errorf("the program %s is not installed: install it with \"apt-get install %s\": %w", name, debianPackage, err)
+	}
+	return Program{name: name, path: path}, nil
+}
+
+// errTooMuch: the program wrote more than maxOutput.
+var errTooMuch = errors.New("output too long")
+
+// Output runs the program with the given standard input and returns what it
+// wrote to standard output, also if it failed. When ctx ends, the program is
+// killed and the error wraps that of ctx.
+func (p Program) Output(ctx context.Context, stdin string, args ...string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	out := limited{room: maxOutput}
+	complaint := limited{room: 4 << 10}
+	cmd := exec.CommandContext(ctx, p.path, args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8") // the text's encoding
+	cmd.Stdin = strings.NewReader(stdin)
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	// A group of its own: Ctrl-C on the terminal must not end a word that the
+	// campaign still waits for.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = time.Second // for pipes that a killed program's child holds
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return out.Bytes(), nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: %w", p.name, ctx.Err())
+	case out.full:
+		return nil, fmt.Errorf("%s: %w", p.name, errTooMuch)
+	default:
+		message := strings.Join(strings.Fields(complaint.String()), " ")
+		return out.Bytes(), fmt.Errorf("%s: %w: %s", p.name, err, message)
+	}
+}
+
+// limited keeps what is written to it until it is full, and then refuses more.
+type limited struct {
+	bytes.Buffer
+	room int
+	full bool
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	if l.Len()+len(b) > l.room {
+		l.full = true
+		return 0, errTooMuch
+	}
+	return l.Buffer.Write(b)
+}
+
+// CheckText refuses what no program could speak, as [tts.ErrUnspeakable].
+func CheckText(text string) error {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return fmt.Errorf("%w: it is empty", tts.ErrUnspeakable)
+	case len(text) > MaxText:
+		return fmt.Errorf("%w: it has %d bytes, at most %d are spoken", tts.ErrUnspeakable, len(text), MaxText)
+	case !utf8.ValidString(text):
+		return fmt.Errorf("%w: %q is not UTF-8", tts.ErrUnspeakable, text)
+	case strings.ContainsRune(text, 0):
+		return fmt.Errorf("%w: %q holds a zero byte", tts.ErrUnspeakable, text)
+	}
+	return nil
+}
+
+// CheckVoice refuses a voice that is not among names, which are sorted, or
+// whose volume is out of range, as [tts.ErrVoice].
+func CheckVoice(v tts.Voice, names []string) error {
+	if _, ok := slices.BinarySearch(names, v.Name); !ok {
+		return fmt.Errorf("%w: %q, the voices of %s are %s", tts.ErrVoice, v.Name, v.Engine, strings.Join(names, ", "))
+	}
+	return CheckRange(v, "volume", v.Volume, -MaxVolume, MaxVolume)
+}
+
+// CheckRange refuses a voice with a property out of range, as [tts.ErrVoice].
+func CheckRange(v tts.Voice, property string, value, lowest, highest float64) error {
+	if value >= lowest && value <= highest { // false for NaN
+		return nil
+	}
+	return fmt.Errorf("%w: %s has a %s of %g, %s can do %g to %g", tts.ErrVoice, v, property, value, v.Engine, lowest, highest)
+}
+
+// Speak runs the program, which writes u as a WAV file, and returns it as a
+// clip, with the gain that u asks for.
+func (p Program) Speak(ctx context.Context, u tts.Utterance, args ...string) (tts.Clip, error) {
+	out, err := p.Output(ctx, "", args...)
+	if errors.Is(err, errTooMuch) {
+		return tts.Clip{}, fmt.Errorf("%w: the sound of %q is longer than %v", tts.ErrUnspeakable, u.Text, tts.MaxDuration)
+	}
+	if err != nil {
+		return tts.Clip{}, fmt.Errorf("speak %q: %w", u.Text, err)
+	}
+	c, err := tts.DecodeWAV(bytes.NewReader(out))
+	if err != nil {
+		return tts.Clip{}, fmt.Errorf("speak %q: %s wrote no usable sound: %w", u.Text, p.name, err)
+	}
+	top := peak(c)
+	if top < silence {
+		return tts.Clip{}, fmt.Errorf("%w: %s makes no sound of %q", tts.ErrUnspeakable, p.name, u.Text)
+	}
+	if u.Voice.Volume != 0 {
+		// As loud as asked for, or as it can be without clipping.
+		amplify(c, min(math.Pow(10, u.Voice.Volume/20), math.MaxInt16/float64(top)))
+	}
+	return c, nil
+}
+
+// peak is the largest absolute sample.
+func peak(c tts.Clip) int {
+	top := 0
+	for _, x := range c.Samples {
+		top = max(top, int(x), -int(x))
+	}
+	return top
+}
+
+func amplify(c tts.Clip, gain float64) {
+	for i, x := range c.Samples {
+		c.Samples[i] = int16(math.Round(float64(x) * gain))
+	}
+}
