@@ -96,12 +96,7 @@ func Select(ctx context.Context, req Request) ([]Word, error) {
 		return nil, fmt.Errorf("%w: %s", ErrEmpty, s.account())
 	}
 	slices.SortFunc(chosen, candidate.compare)
-
-	result := make([]Word, len(chosen))
-	for i, c := range chosen {
-		result[i] = c.Word
-	}
-	return result, nil
+	return bare(chosen), nil
 }
 
 // selector is a selection being made.
@@ -168,60 +163,57 @@ func (s *selector) include() []Word {
 	return words
 }
 
-// gather is the words of the lists that pass all filters that need no
-// pronunciation. Those that were seen before are left out.
-func (s *selector) gather(seen map[string]bool) ([]Word, error) {
+// gather is the words of the lists that pass the filters, and those that can't
+// be counted before their pronunciation is guessed. Words that are in already
+// are left out.
+func (s *selector) gather(in map[string]bool) ([]Word, error) {
 	var words []Word
 	for _, list := range s.Selection.Lists {
-		all, err := s.read(list)
+		err := s.each(list, func(w Word) {
+			s.seen++
+			switch f := s.refuse(w.Text); {
+			case f != filterNone:
+				s.dropped[f]++
+			case in[w.Text]:
+			case len(w.Pronunciations) > 0 && s.dropByCount(w):
+			default:
+				in[w.Text] = true
+				words = append(words, w)
+			}
+		})
 		if err != nil {
 			return nil, fmt.Errorf("lists: %w", err)
-		}
-		for _, w := range all {
-			if seen[w.Text] {
-				continue
-			}
-			seen[w.Text] = true
-			s.seen++
-			if f := s.refuse(w.Text); f != filterNone {
-				s.dropped[f]++
-				continue
-			}
-			words = append(words, w)
 		}
 	}
 	return words, nil
 }
 
-// read returns a whole list.
-func (s *selector) read(list string) ([]Word, error) {
+// each hands all words of a list to use.
+func (s *selector) each(list string, use func(Word)) error {
 	var texts []string
 	switch list {
 	case ListNone:
-		return nil, nil
 	case ListCMU:
-		words := slices.Collect(s.Dictionary.All())
-		for i := range words {
-			words[i].List = ListCMU
+		for w := range s.Dictionary.All() {
+			w.List = list
+			use(w)
 		}
-		return words, nil
 	case ListCommon:
 		texts = common()
 	default:
 		file, err := s.Open(list)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer file.Close()
 		if texts, err = ReadList(file, list); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	words := make([]Word, len(texts))
-	for i, text := range texts {
-		words[i] = s.word(text, filepath.Base(list))
+	for _, text := range texts {
+		use(s.word(text, filepath.Base(list)))
 	}
-	return words, nil
+	return nil
 }
 
 // word looks a folded text up. One that the dictionary lacks has no
@@ -321,29 +313,24 @@ func (s *selector) draw(ctx context.Context, chosen []candidate) ([]Word, error)
 	if count == 0 {
 		return nil, nil
 	}
-	words, err := s.read(list)
+	in := make(map[string]bool, len(chosen))
+	for _, c := range chosen {
+		in[c.Text] = true
+	}
+	var lots []candidate
+	err := s.each(list, func(w Word) {
+		if !in[w.Text] && s.refuse(w.Text) == filterNone {
+			lots = append(lots, candidate{Word: w, lot: lot("random", s.Seed, w.Text)})
+		}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("random.list: %w", err)
 	}
-	taken := make(map[string]bool, len(chosen))
-	for _, c := range chosen {
-		taken[c.Text] = true
+	if len(lots) < count {
+		return nil, fmt.Errorf("random.count: %d words are asked for, but only %d are left in %q", count, len(lots), list)
 	}
-	words = slices.DeleteFunc(words, func(w Word) bool {
-		return taken[w.Text] || s.refuse(w.Text) != filterNone
-	})
-	if len(words) < count {
-		return nil, fmt.Errorf("random.count: %d words are asked for, but only %d are left in %q", count, len(words), list)
-	}
-	drawn := make([]candidate, len(words))
-	for i, w := range words {
-		drawn[i] = candidate{Word: w, lot: lot("random", s.Seed, w.Text)}
-	}
-	slices.SortFunc(drawn, candidate.compare)
-	words = words[:count]
-	for i := range words {
-		words[i] = drawn[i].Word
-	}
+	slices.SortFunc(lots, candidate.compare)
+	words := bare(lots[:count])
 	if err := s.pronounce(ctx, words); err != nil {
 		return nil, err
 	}
@@ -366,6 +353,15 @@ func (c candidate) compare(d candidate) int {
 		cmp.Compare(c.lot, d.lot),
 		cmp.Compare(c.Text, d.Text),
 	)
+}
+
+// bare is the words alone.
+func bare(candidates []candidate) []Word {
+	words := make([]Word, len(candidates))
+	for i, c := range candidates {
+		words[i] = c.Word
+	}
+	return words
 }
 
 // rank puts words into the order of the selection. It is the first
