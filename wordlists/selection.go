@@ -22,7 +22,7 @@ const (
 // listInclude is where words that were included by hand are said to be from.
 const listInclude = "include"
 
-// AnyCount, as the only element of Selection.Phonemes, accepts every word.
+// AnyCount accepts every word, as the only element of Selection.Phonemes.
 const AnyCount = 0
 
 // The orders besides those by the distances of package phoneme.

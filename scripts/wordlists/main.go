@@ -97,7 +97,7 @@ func (s source) fetch() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	npm := exec.Command("npm", "pack", "--silent", "--pack-destination", dir, s.npm)
 	npm.Stderr = os.Stderr
