@@ -1,0 +1,287 @@
+// Package openwakeword is a bench without hardware: openWakeWord's pretrained
+// wake-word models, run by ONNX Runtime and fed sample by sample. One [Engine]
+// is the device, the player and the oracle of one worker; a process may have
+// as many as it likes.
+//
+// # The chain of models
+//
+// Sound is heard in frames of 80 ms. Each frame yields eight spectra, the last
+// 76 spectra an embedding, the last embeddings (16 for most wake words) a
+// score between 0 and 1. A score therefore depends on two seconds of sound,
+// and on where the word lies against the frames: the same clip may score 0.1
+// at one start phase and 0.9 at another, which is why a word is played more
+// than once.
+//
+// # A play
+//
+// Each play begins from the same state, that of a model which has heard
+// nothing but digital silence for as long as it can remember (2 s for most
+// wake words). That lead-in is computed once, not for each play; a longer one
+// would change nothing. Then come the play's start phase, uniform over the
+// 1280 samples of a frame, the clip with white noise under it, and the noise
+// alone for as long as the play is observed. Phase and noise follow from
+// [playback.Cue.Seed] alone. So a play's scores don't depend on the plays
+// before it nor on the engine that plays it: on one machine, with one runtime,
+// they are the same to the last bit.
+//
+// The bench's clock is virtual: it moves with the samples, and each lead-in
+// passes on it too.
+//
+// # Limits
+//
+//   - The samples that are heard are the same on every machine, but scores are
+//     not: ONNX Runtime picks its arithmetic by the processor, and scores then
+//     differ by about 1e-6. A score that close to a threshold can fall on
+//     either side.
+//   - The scores are those of the Python package openWakeWord 0.6.0, within
+//     1e-4, without its optional noise suppression, voice activity detection
+//     and verifier models. It zeroes the first five scores of a stream; they
+//     lie in the lead-in here.
+//   - Models that tell several phrases apart, such as timer_v0.1, are refused.
+//   - The pretrained models are under CC BY-NC-SA 4.0, for non-commercial use
+//     only. They are no part of the program: make setup fetches them.
+package openwakeword
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"time"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"wakefuzz/bench"
+	"wakefuzz/oracle"
+	"wakefuzz/oracle/engine"
+	"wakefuzz/playback"
+)
+
+// Assets are where the files lie that the program does not contain.
+type Assets struct {
+	// Models is the folder of the models, as .onnx files.
+	Models string
+	// Library is ONNX Runtime's shared library, of API version 24 or later. A
+	// process can use one only.
+	Library string
+}
+
+// AssetsIn is where make setup puts them in the data folder.
+func AssetsIn(folder string) Assets {
+	return Assets{
+		Models:  filepath.Join(folder, "models"),
+		Library: filepath.Join(folder, "lib", "libonnxruntime.so.1"),
+	}
+}
+
+// Options are what a campaign may choose.
+type Options struct {
+	// Model is the wake word's model: a name in the folder of models, such as
+	// alexa_v0.1, or the path of a file, which has a slash in it.
+	Model string `yaml:"model"`
+	// NoiseDBFS is the level (RMS) of the white noise under the clip, in dB
+	// relative to a full-scale square wave, from -100 to -10; or negative
+	// infinity, in YAML -.inf, for none.
+	NoiseDBFS float64 `yaml:"noise_dbfs"`
+	// Window is how long the engine is observed after the end of a clip.
+	Window time.Duration `yaml:"window"`
+}
+
+// DefaultOptions are alexa_v0.1, faint noise at -60 dBFS, and a window of
+// 1.2 s. The window was measured with "alexa" and 19 words like it in four
+// flite voices at 16 phases: as they are, and with the silence at their ends
+// cut off, the latter at -60 and at -45 dBFS. In the 2,121 plays that
+// alexa_v0.1 reacted to, more than half of the first scores of 0.5 or more
+// came before the clip's end, 99 % within 0.77 s after it and the last at
+// 1.03 s; that was the latest peak as well. A play costs in proportion to its
+// length: the 2 s that the paper gives the light ring (section 4.2) would cost
+// a third more and find nothing more.
+func DefaultOptions() Options {
+	return Options{Model: "alexa_v0.1", NoiseDBFS: -60, Window: 1200 * time.Millisecond}
+}
+
+// The levels of noise that are of use: below quietest hardly a sample leaves
+// zero, above loudest the peaks are cut off.
+const (
+	quietest = -100
+	loudest  = -10
+)
+
+// Validate says which option can't be used, and why.
+func (o Options) Validate() error {
+	switch {
+	case o.Model == "":
+		return errors.New("model: missing; name a wake word's model, such as alexa_v0.1")
+	case !math.IsInf(o.NoiseDBFS, -1) && !(o.NoiseDBFS >= quietest && o.NoiseDBFS <= loudest):
+		return fmt.Errorf("noise_dbfs: %g is not between %d and %d, nor -.inf for none", o.NoiseDBFS, quietest, loudest)
+	case o.Window < frameStep:
+		return fmt.Errorf("window: %v is shorter than the %v between two scores", o.Window, frameStep)
+	}
+	return nil
+}
+
+// Engine is a wake-word model that listens. It implements [playback.Player]
+// and [oracle.Oracle] for one worker, and is used by one goroutine.
+type Engine struct {
+	options Options
+	facts   map[string]string
+	network *network // nil once closed
+	rested  memory   // after the lead-in
+
+	clock  bench.Instant // the end of the last frame
+	origin bench.Instant // the start of the first frame since the lead-in
+	signal signal        // what is yet to be heard
+	scores []float32     // one per frame from origin to clock
+}
+
+var (
+	_ playback.Player = (*Engine)(nil)
+	_ oracle.Oracle   = (*Engine)(nil)
+)
+
+// New loads the models. The error says which file is missing, can't be loaded
+// or is not what it should be; it wraps [io/fs.ErrNotExist] where one is
+// missing.
+func New(assets Assets, options Options) (*Engine, error) {
+	e, err := open(assets, options)
+	if err != nil {
+		return nil, fmt.Errorf("openwakeword: %w", err)
+	}
+	return e, nil
+}
+
+func open(assets Assets, options Options) (*Engine, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	library, err := loadRuntime(assets.Library)
+	if err != nil {
+		return nil, err
+	}
+	files, err := readModels(assets.Models, options.Model)
+	if err != nil {
+		return nil, err
+	}
+	n, err := newNetwork(files)
+	if err != nil {
+		return nil, err
+	}
+	for range n.leadIn() {
+		if _, err := n.step(); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", files.head.path, err), n.close())
+		}
+	}
+	facts := map[string]string{
+		"onnxruntime version": ort.GetVersion(),
+		"onnxruntime sha256":  library,
+	}
+	for _, f := range []modelFile{files.mel, files.embedding, files.head} {
+		sum := sha256.Sum256(f.bytes)
+		facts[filepath.Base(f.path)+" sha256"] = hex.EncodeToString(sum[:])
+	}
+	return &Engine{options: options, facts: facts, network: n, rested: n.remember()}, nil
+}
+
+// Close frees the models. Only ONNX Runtime itself stays, for the other
+// engines of the process. The engine can't be used again.
+func (e *Engine) Close() error {
+	if e.network == nil {
+		return nil
+	}
+	n := e.network
+	e.network = nil
+	return n.close()
+}
+
+var errClosed = errors.New("openwakeword: the engine is closed")
+
+// Name is engine.Name.
+func (e *Engine) Name() string { return engine.Name }
+
+// Window is the option of that name.
+func (e *Engine) Window() time.Duration { return e.options.Window }
+
+// Facts are what else shapes the scores, for the record of a session: the
+// SHA-256 of each model's file and of ONNX Runtime's library, and its version.
+func (e *Engine) Facts() map[string]string { return maps.Clone(e.facts) }
+
+// Play lets the models hear the clip, after a lead-in of silence of its own. An
+// error means that the runtime is broken, or that ctx ended; either way the
+// next play begins afresh.
+func (e *Engine) Play(ctx context.Context, cue playback.Cue) (playback.Sounding, error) {
+	if e.network == nil {
+		return playback.Sounding{}, errClosed
+	}
+	e.network.recall(e.rested)
+	e.clock = e.clock.Add(time.Duration(e.network.leadIn()) * frameStep)
+	e.origin = e.clock
+	e.scores = e.scores[:0]
+	e.signal = newSignal(cue, e.options.NoiseDBFS)
+	phase := e.signal.phase()
+	start := e.origin.Add(phase)
+	sound := playback.Sounding{
+		Span:      bench.Span{Start: start, End: start.Add(cue.Clip.Duration())},
+		Phase:     phase,
+		NoiseDBFS: e.options.NoiseDBFS,
+	}
+	return sound, e.listen(ctx, sound.Span.End)
+}
+
+// Observe returns the score of each frame that ended in the span, after
+// letting the models hear what is left of it. Nothing older than the last
+// play's lead-in is kept: a span that begins there is a fault, and so is a
+// score that is not a number, which concerns its play only. An error means
+// that the runtime is broken, or that ctx ended.
+func (e *Engine) Observe(ctx context.Context, watched bench.Span) (bench.Observation, error) {
+	o := bench.Observation{Oracle: engine.Name, Watched: watched}
+	switch {
+	case e.network == nil:
+		return o, errClosed
+	case watched.End < watched.Start:
+		return o, fmt.Errorf("openwakeword: asked to observe a span that ends %v before it starts", -watched.Duration())
+	case watched.Start < e.origin:
+		o.Fault = bench.FaultOracle
+		o.Detail = "the span begins before the last play, whose scores replaced those before it"
+		return o, nil
+	}
+	if err := e.listen(ctx, watched.End); err != nil {
+		return o, err
+	}
+	first := int(watched.Start.Sub(e.origin) / frameStep)
+	end := int(watched.End.Sub(e.origin) / frameStep)
+	o.Scores = bench.Series{
+		Start:  e.origin.Add(time.Duration(first+1) * frameStep),
+		Step:   frameStep,
+		Values: slices.Clone(e.scores[first:end]),
+	}
+	if i := slices.IndexFunc(o.Scores.Values, func(v float32) bool { return v != v }); i >= 0 {
+		o.Fault = bench.FaultOracle
+		o.Detail = fmt.Sprintf("the model's score of frame %d is not a number", i+1)
+	}
+	return o, nil
+}
+
+// listen lets the models hear frame after frame until the clock has reached
+// that instant.
+func (e *Engine) listen(ctx context.Context, until bench.Instant) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if e.clock >= until {
+			return nil
+		}
+		e.signal.read(e.network.frame())
+		score, err := e.network.step()
+		if err != nil {
+			return fmt.Errorf("openwakeword: ONNX Runtime: %w", err)
+		}
+		e.scores = append(e.scores, score)
+		e.clock = e.clock.Add(frameStep)
+	}
+}
