@@ -66,12 +66,12 @@ type job struct {
 }
 
 // remaining subtracts from the plan the plays that have an attempt that counts.
-func remaining(trials []results.Trial, done results.Progress) []job {
+func remaining(trials []results.Trial, progress *results.Progress) []job {
 	var jobs []job
 	for _, t := range trials {
 		j := job{trial: t}
 		for i := range t.Plays {
-			if !done.Counts(results.PlayID{Trial: t.ID, Index: i}) {
+			if !progress.Done(results.PlayID{Trial: t.ID, Index: i}) {
 				j.plays = append(j.plays, i)
 			}
 		}

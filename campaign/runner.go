@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,7 +58,7 @@ type Runner struct {
 	Stop <-chan struct{}
 	// Begin is told where the campaign stands before the first play, and Report
 	// of every play as soon as it is stored, one at a time.
-	Begin  func(Tally)
+	Begin  func(Standing)
 	Report func(Event)
 	Log    *slog.Logger
 }
@@ -67,12 +68,12 @@ type Event struct {
 	Trial   results.Trial
 	Attempt results.Attempt
 	Verdict oracle.Verdict
-	// Tally is where the campaign stands now.
-	Tally Tally
+	// Standing is where the campaign stands now.
+	Standing Standing
 }
 
-// Tally is where a campaign stands.
-type Tally struct {
+// Standing is where a campaign stands.
+type Standing struct {
 	// Trials are the trials planned; Planned and Measured count plays.
 	Trials, Planned, Measured int
 	// Hits are the words that have reacted often enough to be a hit whatever
@@ -82,31 +83,31 @@ type Tally struct {
 }
 
 // Left is how many plays are still to be measured.
-func (t Tally) Left() int { return t.Planned - t.Measured }
+func (t Standing) Left() int { return t.Planned - t.Measured }
 
 // Run plays what the store does not hold yet, and returns where the campaign
 // then stands. It returns early, without an error, when Stop is closed. An
 // error means that nothing more can be measured for now: what was measured is
 // stored, and a later Run goes on from there.
-func (r *Runner) Run(ctx context.Context) (Tally, error) {
+func (r *Runner) Run(ctx context.Context) (Standing, error) {
 	score, err := r.newScore()
 	if err != nil {
-		return Tally{}, err
+		return Standing{}, err
 	}
 	benches, err := r.openBenches()
 	if err != nil {
-		return score.tally, err
+		return score.standing, err
 	}
 	defer r.closeBenches(benches)
 	session, err := r.beginSession(benches[0].Facts)
 	if err != nil {
-		return score.tally, err
+		return score.standing, err
 	}
-	r.Begin(score.tally)
+	r.Begin(score.standing)
 	for range r.Spec.Protocol.Tries {
 		progress, err := r.Store.Progress()
 		if err != nil {
-			return score.tally, err
+			return score.standing, err
 		}
 		jobs := remaining(r.Store.Trials(), progress)
 		if len(jobs) == 0 || r.Stopped() {
@@ -114,10 +115,10 @@ func (r *Runner) Run(ctx context.Context) (Tally, error) {
 		}
 		pass := pass{Runner: r, session: session, progress: progress, score: score}
 		if err := pass.play(ctx, jobs, benches); err != nil {
-			return score.tally, err
+			return score.standing, err
 		}
 	}
-	return score.tally, nil
+	return score.standing, nil
 }
 
 // Stopped says whether Stop is closed.
@@ -192,7 +193,7 @@ func (r *Runner) beginSession(benchFacts map[string]string) (uint32, error) {
 type pass struct {
 	*Runner
 	session  uint32
-	progress results.Progress
+	progress *results.Progress
 	score    *score
 }
 
@@ -277,7 +278,7 @@ func (p *pass) playJob(ctx context.Context, number int, b *Bench, j spoken) erro
 		play := results.PlayID{Trial: j.trial.ID, Index: index}
 		a := results.Attempt{
 			Play:    play,
-			Number:  p.progress.Attempts(play) + 1,
+			Number:  p.progress.Next(play),
 			Session: p.session,
 			Bench:   number,
 			Wall:    time.Now(),
@@ -398,12 +399,12 @@ func patience(clip tts.Clip, oracles []oracle.Oracle) time.Duration {
 	return 30*time.Second + 10*(clip.Duration()+longest)
 }
 
-// score keeps the campaign's tally as plays come in.
+// score keeps the campaign's standing as plays come in.
 type score struct {
-	mu      sync.Mutex
-	hitRate float64
-	tally   Tally
-	trials  map[results.TrialID]*counts
+	mu       sync.Mutex
+	hitRate  float64
+	standing Standing
+	trials   map[results.TrialID]*counts
 }
 
 type counts struct {
@@ -412,18 +413,18 @@ type counts struct {
 
 // newScore counts what is stored already, under the rules of today.
 func (r *Runner) newScore() (*score, error) {
-	report, err := results.Tabulate(r.Store, r.Spec.Judging())
+	report, err := results.Tally(r.Store.Reader, r.Spec.Judging())
 	if err != nil {
 		return nil, err
 	}
 	s := &score{hitRate: r.Spec.Judge.HitRate, trials: map[results.TrialID]*counts{}}
-	for _, row := range append(report.Rows, report.Controls...) {
+	for _, row := range slices.Concat(report.Words, report.Controls) {
 		s.trials[row.Trial.ID] = &counts{reacted: row.Reacted, measured: row.Measured}
-		s.tally.Planned += row.Trial.Plays
-		s.tally.Measured += row.Measured
-		s.tally.Trials++
+		s.standing.Planned += row.Trial.Plays
+		s.standing.Measured += row.Measured
+		s.standing.Trials++
 		if row.Hit && row.Trial.Role == results.RoleWord {
-			s.tally.Hits++
+			s.standing.Hits++
 		}
 	}
 	return s, nil
@@ -436,15 +437,15 @@ func (s *score) add(t results.Trial, a results.Attempt, v oracle.Verdict, report
 	c := s.trials[t.ID]
 	if a.State != bench.Unmeasured {
 		c.measured++
-		s.tally.Measured++
+		s.standing.Measured++
 	}
 	if a.State == bench.Reacted {
 		was := results.IsHit(c.reacted, t.Plays, s.hitRate)
 		c.reacted++
 		if !was && results.IsHit(c.reacted, t.Plays, s.hitRate) && t.Role == results.RoleWord {
-			s.tally.Hits++
-			s.tally.LastHit = t.Word
+			s.standing.Hits++
+			s.standing.LastHit = t.Word
 		}
 	}
-	report(Event{Trial: t, Attempt: a, Verdict: v, Tally: s.tally})
+	report(Event{Trial: t, Attempt: a, Verdict: v, Standing: s.standing})
 }

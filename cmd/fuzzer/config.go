@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -21,20 +22,39 @@ type config struct {
 	// Cache is the folder of the clips that all campaigns share.
 	Cache string `yaml:"cache"`
 	// Synthesis is how hard the voices may be driven.
-	Synthesis tts.Limits `yaml:"synthesis"`
+	Synthesis synthesisConfig `yaml:"synthesis"`
 	// Google is where the Google voices are reached.
 	Google google.Options `yaml:"google"`
 	// Prices are US dollars per million characters, by voice family.
 	Prices google.Prices `yaml:"prices"`
 }
 
+// synthesisConfig are tts.Limits; 0 means the default.
+type synthesisConfig struct {
+	// AtOnce is how many calls may be under way at the same time.
+	AtOnce int `yaml:"at_once"`
+	// PerSecond is how many calls may begin in a second.
+	PerSecond float64 `yaml:"per_second"`
+	// GiveUpAfter is how long one utterance is tried in spite of failures.
+	GiveUpAfter time.Duration `yaml:"give_up_after"`
+}
+
+func (c synthesisConfig) limits(waiting func(error, time.Duration)) tts.Limits {
+	return tts.Limits{AtOnce: c.AtOnce, PerSecond: c.PerSecond, GiveUpAfter: c.GiveUpAfter, Waiting: waiting}
+}
+
+func (c synthesisConfig) validate() error {
+	if c.AtOnce < 0 || !(c.PerSecond >= 0) || c.GiveUpAfter < 0 {
+		return errors.New("synthesis: a negative limit")
+	}
+	return nil
+}
+
 func defaultConfig() config {
 	return config{
-		Data:      firstOf(os.Getenv("WAKEFUZZ_DATA"), filepath.Join(baseDir("XDG_DATA_HOME", ".local/share"), "wakefuzz")),
-		Cache:     firstOf(os.Getenv("WAKEFUZZ_CACHE"), filepath.Join(baseDir("XDG_CACHE_HOME", ".cache"), "wakefuzz", "clips")),
-		Synthesis: tts.DefaultLimits(),
-		Google:    google.DefaultOptions(),
-		Prices:    google.ListPrices(),
+		Data:   firstOf(os.Getenv("WAKEFUZZ_DATA"), filepath.Join(baseDir("XDG_DATA_HOME", ".local/share"), "wakefuzz")),
+		Cache:  firstOf(os.Getenv("WAKEFUZZ_CACHE"), filepath.Join(baseDir("XDG_CACHE_HOME", ".cache"), "wakefuzz", "clips")),
+		Prices: google.ListPrices(),
 	}
 }
 
@@ -54,6 +74,9 @@ func loadConfig(path string) (config, error) {
 		if errors.As(err, &at) && at.GetToken() != nil {
 			err = fmt.Errorf("line %d: %s", at.GetToken().Position.Line, at.GetMessage())
 		}
+		return c, usagef("configuration %s: %w", firstOf(path, defaultConfigPath()), err)
+	}
+	if err := c.Synthesis.validate(); err != nil {
 		return c, usagef("configuration %s: %w", firstOf(path, defaultConfigPath()), err)
 	}
 	return c, nil

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"wakefuzz/campaign"
 	"wakefuzz/oracle"
@@ -29,8 +29,8 @@ var engines = campaign.Drivers{
 
 // synthesizers open the engines that speak, by name.
 var synthesizers = map[string]func(context.Context, config) (tts.Synthesizer, error){
-	"flite":     func(context.Context, config) (tts.Synthesizer, error) { return flite.New() },
-	"espeak-ng": func(context.Context, config) (tts.Synthesizer, error) { return espeak.New() },
+	"flite":     func(ctx context.Context, _ config) (tts.Synthesizer, error) { return flite.New(ctx) },
+	"espeak-ng": func(ctx context.Context, _ config) (tts.Synthesizer, error) { return espeak.New(ctx) },
 	"google": func(ctx context.Context, c config) (tts.Synthesizer, error) {
 		return google.New(ctx, c.Google)
 	},
@@ -41,10 +41,7 @@ func (a *app) openBench(spec campaign.Spec) func(int) (*campaign.Bench, error) {
 	return func(int) (*campaign.Bench, error) {
 		switch o := spec.Bench.Engine.Options.(type) {
 		case *openwakeword.Options:
-			e, err := openwakeword.New(*o, openwakeword.Assets{
-				Models:  filepath.Join(a.config.Data, "models"),
-				Library: filepath.Join(a.config.Data, "lib", "libonnxruntime.so.1"),
-			})
+			e, err := openwakeword.New(openwakeword.AssetsIn(a.config.Data), *o)
 			if err != nil {
 				return nil, fmt.Errorf("bench.engine: %w", err)
 			}
@@ -65,7 +62,7 @@ func workers(spec campaign.Spec) int {
 
 // guess asks an offline voice how words sound that no dictionary has.
 func (a *app) guess(ctx context.Context, texts []string) ([]phoneme.Pronunciation, error) {
-	voice, err := flite.New()
+	voice, err := flite.New(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +73,17 @@ func (a *app) guess(ctx context.Context, texts []string) ([]phoneme.Pronunciatio
 type speaker struct {
 	engines map[string]tts.Synthesizer
 	caches  map[string]*tts.Cache
+	note    func(format string, args ...any)
 }
 
 // openSpeaker opens the engines of the voices and makes sure that each voice
-// exists before a night depends on it.
-func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, damaged func(path string)) (*speaker, error) {
-	s := &speaker{engines: map[string]tts.Synthesizer{}, caches: map[string]*tts.Cache{}}
+// exists before a night depends on it. What the user should know while it
+// speaks, it says by note.
+func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, note func(format string, args ...any)) (*speaker, error) {
+	s := &speaker{engines: map[string]tts.Synthesizer{}, caches: map[string]*tts.Cache{}, note: note}
+	limits := a.config.Synthesis.limits(func(why error, wait time.Duration) {
+		note("waiting %v for a voice: %v", wait.Round(time.Second), why)
+	})
 	for _, v := range voices {
 		if s.engines[v.Engine] == nil {
 			e, err := a.openSynthesizer(ctx, v.Engine)
@@ -89,7 +91,7 @@ func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, damaged func(
 				return nil, s.closing(err)
 			}
 			s.engines[v.Engine] = e
-			s.caches[v.Engine] = tts.NewCache(a.config.Cache, tts.Limit(e, a.config.Synthesis), damaged)
+			s.caches[v.Engine] = tts.NewCache(a.config.Cache, tts.Throttle(e, limits))
 		}
 		names, err := s.engines[v.Engine].Voices(ctx)
 		if err != nil {
@@ -104,7 +106,11 @@ func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, damaged func(
 
 // Speak returns the clip of an utterance.
 func (s *speaker) Speak(ctx context.Context, u tts.Utterance) (tts.Clip, error) {
-	return s.caches[u.Voice.Engine].Clip(ctx, u)
+	clip, origin, err := s.caches[u.Voice.Engine].Clip(ctx, u)
+	if origin == tts.Remade {
+		s.note("the clip of %q by %s was damaged and was made again", u.Text, u.Voice)
+	}
+	return clip, err
 }
 
 // Facts are the engines' versions: what shapes the clips beyond the spec.

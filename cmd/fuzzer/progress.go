@@ -32,13 +32,13 @@ func addOutputFlag(cmd *cobra.Command, output *string) {
 // display shows a campaign while it runs. It may be used by several goroutines.
 type display interface {
 	// begin says where the campaign stands before the first play.
-	begin(campaign.Tally)
+	begin(campaign.Standing)
 	// play shows a play that was stored.
 	play(campaign.Event)
 	// note shows a line beside the progress.
 	note(format string, args ...any)
 	// end takes down what is left on the screen, for what is printed next.
-	end(campaign.Tally)
+	end(campaign.Standing)
 }
 
 func (a *app) newDisplay(output string) (display, error) {
@@ -61,11 +61,11 @@ func (a *app) newDisplay(output string) (display, error) {
 // pace measures how fast a session goes.
 type pace struct {
 	start time.Time
-	first campaign.Tally
+	first campaign.Standing
 }
 
 // summary is the state of the campaign in one line.
-func (p pace) summary(now campaign.Tally) string {
+func (p pace) summary(now campaign.Standing) string {
 	elapsed := time.Since(p.start)
 	parts := []string{fmt.Sprintf("%d hits", now.Hits)}
 	if now.LastHit != "" {
@@ -96,10 +96,10 @@ type barDisplay struct {
 	bar   *mpb.Bar
 	pace  pace
 	mu    sync.Mutex
-	tally campaign.Tally
+	tally campaign.Standing
 }
 
-func (d *barDisplay) begin(t campaign.Tally) {
+func (d *barDisplay) begin(t campaign.Standing) {
 	d.pace, d.tally = pace{time.Now(), t}, t
 	d.bars = mpb.New(mpb.WithOutput(d.w), mpb.WithAutoRefresh(), mpb.WithWidth(24))
 	d.bar = d.bars.AddBar(int64(t.Planned),
@@ -114,9 +114,9 @@ func (d *barDisplay) begin(t campaign.Tally) {
 
 func (d *barDisplay) play(e campaign.Event) {
 	d.mu.Lock()
-	d.tally = e.Tally
+	d.tally = e.Standing
 	d.mu.Unlock()
-	d.bar.SetCurrent(int64(e.Tally.Measured))
+	d.bar.SetCurrent(int64(e.Standing.Measured))
 }
 
 func (d *barDisplay) note(format string, args ...any) {
@@ -128,7 +128,7 @@ func (d *barDisplay) note(format string, args ...any) {
 	_, _ = d.bars.Write([]byte(line)) // a lost note is in the log
 }
 
-func (d *barDisplay) end(campaign.Tally) {
+func (d *barDisplay) end(campaign.Standing) {
 	if d.bars != nil {
 		d.bar.Abort(false)
 		d.bars.Wait()
@@ -146,7 +146,7 @@ type lineDisplay struct {
 	last time.Time
 }
 
-func (d *lineDisplay) begin(t campaign.Tally) {
+func (d *lineDisplay) begin(t campaign.Standing) {
 	d.pace, d.last = pace{time.Now(), t}, time.Now()
 	d.note("%d of %d plays are stored", t.Measured, t.Planned)
 }
@@ -159,7 +159,7 @@ func (d *lineDisplay) play(e campaign.Event) {
 	}
 	d.mu.Unlock()
 	if due {
-		d.note("%d/%d plays, %s", e.Tally.Measured, e.Tally.Planned, d.pace.summary(e.Tally))
+		d.note("%d/%d plays, %s", e.Standing.Measured, e.Standing.Planned, d.pace.summary(e.Standing))
 	}
 }
 
@@ -169,7 +169,7 @@ func (d *lineDisplay) note(format string, args ...any) {
 	fmt.Fprintf(d.w, format+"\n", args...)
 }
 
-func (d *lineDisplay) end(t campaign.Tally) {
+func (d *lineDisplay) end(t campaign.Standing) {
 	d.note("%d of %d plays are stored", t.Measured, t.Planned)
 }
 
@@ -206,12 +206,12 @@ func (d *jsonDisplay) emit(e jsonEvent) {
 	_ = d.out.Encode(e) // a reader that went away does not stop a campaign
 }
 
-func (e jsonEvent) with(t campaign.Tally) jsonEvent {
+func (e jsonEvent) with(t campaign.Standing) jsonEvent {
 	e.Planned, e.Measured, e.Hits, e.LastHit = &t.Planned, &t.Measured, &t.Hits, t.LastHit
 	return e
 }
 
-func (d *jsonDisplay) begin(t campaign.Tally) { d.emit(jsonEvent{Event: "begin"}.with(t)) }
+func (d *jsonDisplay) begin(t campaign.Standing) { d.emit(jsonEvent{Event: "begin"}.with(t)) }
 
 func (d *jsonDisplay) play(e campaign.Event) {
 	j := jsonEvent{
@@ -230,11 +230,11 @@ func (d *jsonDisplay) play(e campaign.Event) {
 			j.Score = max(j.Score, r.Strength)
 		}
 	}
-	d.emit(j.with(e.Tally))
+	d.emit(j.with(e.Standing))
 }
 
 func (d *jsonDisplay) note(format string, args ...any) {
 	d.emit(jsonEvent{Event: "note", Message: fmt.Sprintf(format, args...)})
 }
 
-func (d *jsonDisplay) end(t campaign.Tally) { d.emit(jsonEvent{Event: "end"}.with(t)) }
+func (d *jsonDisplay) end(t campaign.Standing) { d.emit(jsonEvent{Event: "end"}.with(t)) }

@@ -71,7 +71,7 @@ func (a *app) resumeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			spec, err := frozenSpec(store)
+			spec, err := frozenSpec(store.Reader)
 			if err != nil {
 				return closing(store, err)
 			}
@@ -90,7 +90,7 @@ func closing(store *results.Store, err error) error {
 	return errors.Join(err, store.Close())
 }
 
-func frozenSpec(store *results.Store) (campaign.Spec, error) {
+func frozenSpec(store *results.Reader) (campaign.Spec, error) {
 	sessions, err := store.Sessions()
 	if err != nil {
 		return campaign.Spec{}, err
@@ -100,7 +100,7 @@ func frozenSpec(store *results.Store) (campaign.Spec, error) {
 
 // adopt goes on with a stored campaign under a spec that plans the same.
 func adopt(dir string, store *results.Store, spec campaign.Spec) error {
-	frozen, err := frozenSpec(store)
+	frozen, err := frozenSpec(store.Reader)
 	if err != nil {
 		return err
 	}
@@ -194,9 +194,9 @@ func (a *app) play(ctx context.Context, dir string, store *results.Store, spec c
 	if err != nil {
 		return err
 	}
-	speaker, err := a.openSpeaker(ctx, spec.Voices, func(path string) {
-		display.note("clip %s was damaged and is made again", path)
-		log.Warn("damaged clip", "path", path)
+	speaker, err := a.openSpeaker(ctx, spec.Voices, func(format string, args ...any) {
+		display.note(format, args...)
+		log.Warn(fmt.Sprintf(format, args...))
 	})
 	if err != nil {
 		return err
@@ -242,12 +242,7 @@ func (a *app) printResult(output string, store *results.Store, spec campaign.Spe
 	if output == outputJSON {
 		return nil // objects only; fuzzer export has the table
 	}
-	report, err := results.Tabulate(store, spec.Judging())
-	if err != nil {
-		return err
-	}
-	results.Rank(report.Rows, spec.Rank.Order)
-	return export.Write(a.stdout, export.FormatTable, report, export.Options{})
+	return a.export(store.Reader, spec, export.Table, export.Options{})
 }
 
 // interruptible turns the first Ctrl-C, or SIGTERM, into a stop after the play

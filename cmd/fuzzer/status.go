@@ -15,7 +15,7 @@ import (
 )
 
 // view reads a campaign, also while a runner works on it.
-func (a *app) view(cmd *cobra.Command, dir string, read func(*results.Store, campaign.Spec) error) error {
+func (a *app) view(cmd *cobra.Command, dir string, read func(*results.Reader, campaign.Spec) error) error {
 	store, err := results.View(cmd.Context(), dir)
 	if err != nil {
 		return err
@@ -34,15 +34,15 @@ func (a *app) statusCommand() *cobra.Command {
 		Example: "  fuzzer status campaigns/openwakeword-alexa",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.view(cmd, args[0], func(store *results.Store, spec campaign.Spec) error {
+			return a.view(cmd, args[0], func(store *results.Reader, spec campaign.Spec) error {
 				return a.printStatus(args[0], store, spec)
 			})
 		},
 	}
 }
 
-func (a *app) printStatus(dir string, store *results.Store, spec campaign.Spec) error {
-	report, err := results.Tabulate(store, spec.Judging())
+func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec) error {
+	report, err := results.Tally(store, spec.Judging())
 	if err != nil {
 		return err
 	}
@@ -56,11 +56,11 @@ func (a *app) printStatus(dir string, store *results.Store, spec campaign.Spec) 
 	}
 	line("campaign", "%s, wake word %q, plan %x", c.Name, c.WakeWord, c.PlanHash[:6])
 	line("state", "%s", state(dir, store, report))
-	line("plays", "%d of %d measured, %d words", report.Measured, report.Planned, len(report.Rows))
-	if report.Failed > 0 {
-		line("failed", "%d plays were tried and could not be measured", report.Failed)
+	line("plays", "%d of %d measured, %d words", report.Totals.Measured, report.Totals.Planned, len(report.Words))
+	if report.Totals.Failed > 0 {
+		line("failed", "%d plays were tried and could not be measured", report.Totals.Failed)
 	}
-	line("hits", "%d words at %g or more, by %s", report.Hits, spec.Judge.HitRate, spec.Rules().Text)
+	line("hits", "%d words at %g or more, by %s", report.Totals.Hits, spec.Judge.HitRate, spec.Rules().Text)
 	for _, control := range report.Controls {
 		line("control", "%s by %s: %d of %d", control.Trial.Word, control.Trial.Voice, control.Reacted, control.Measured)
 	}
@@ -71,11 +71,11 @@ func (a *app) printStatus(dir string, store *results.Store, spec campaign.Spec) 
 	return nil
 }
 
-func state(dir string, store *results.Store, report results.Report) string {
+func state(dir string, store *results.Reader, report results.Report) string {
 	switch {
-	case store.Live():
+	case store.RunnerPID() != 0:
 		return fmt.Sprintf("running, PID %d", store.RunnerPID())
-	case report.Measured == report.Planned:
+	case report.Totals.Measured == report.Totals.Planned:
 		return "complete"
 	default:
 		return "stopped; go on with: fuzzer resume " + dir
@@ -96,28 +96,32 @@ Table 5 (words by how often they woke the device), or as data.`,
 			if err != nil {
 				return usagef("--format: %w", err)
 			}
-			options, err := exportWords(words)
-			if err != nil {
-				return err
+			rows, known := map[string]export.Rows{"": export.Default, "hits": export.Hits, "all": export.All}[words]
+			if !known {
+				return usagef("--words: %q is neither hits nor all", words)
 			}
-			return a.view(cmd, args[0], func(store *results.Store, spec campaign.Spec) error {
+			return a.view(cmd, args[0], func(store *results.Reader, spec campaign.Spec) error {
 				if err := overrideRank(&spec.Rank, metric, order); err != nil {
 					return err
 				}
-				report, err := results.Tabulate(store, spec.Judging())
-				if err != nil {
-					return err
-				}
-				results.Rank(report.Rows, spec.Rank.Order)
-				return export.Write(a.stdout, f, report, options)
+				return a.export(store, spec, f, export.Options{Rows: rows})
 			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", string(export.FormatTable), strings.Join(export.FormatNames(), ", "))
+	cmd.Flags().StringVar(&format, "format", string(export.Table), strings.Trim(fmt.Sprint(export.Formats()), "[]"))
 	cmd.Flags().StringVar(&words, "words", "", "hits or all (default hits; csv and json: all)")
 	cmd.Flags().StringVar(&metric, "metric", "", "the phonetic distance to show, instead of the campaign's: "+listMetrics())
 	cmd.Flags().StringVar(&order, "order", "", "distance, rate or lower-bound, instead of the campaign's order")
 	return cmd
+}
+
+func (a *app) export(store *results.Reader, spec campaign.Spec, format export.Format, options export.Options) error {
+	report, err := results.Tally(store, spec.Judging())
+	if err != nil {
+		return err
+	}
+	results.Rank(report.Words, spec.Rank.Order)
+	return export.Write(a.stdout, format, report, options)
 }
 
 func overrideRank(r *campaign.RankSpec, metric, order string) (err error) {

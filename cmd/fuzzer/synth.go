@@ -14,6 +14,7 @@ import (
 
 	"wakefuzz/campaign"
 	"wakefuzz/tts"
+	"wakefuzz/tts/google"
 )
 
 func (a *app) synthCommand() *cobra.Command {
@@ -37,8 +38,8 @@ prices in the configuration.`,
 			if err != nil {
 				return err
 			}
-			speaker, err := a.openSpeaker(ctx, spec.Voices, func(path string) {
-				fmt.Fprintf(a.stderr, "clip %s was damaged and is made again\n", path)
+			speaker, err := a.openSpeaker(ctx, spec.Voices, func(format string, args ...any) {
+				fmt.Fprintf(a.stderr, format+"\n", args...)
 			})
 			if err != nil {
 				return err
@@ -74,7 +75,7 @@ func (a *app) announce(ctx context.Context, s *speaker, all []tts.Utterance) ([]
 	var missing []tts.Utterance
 	billed := map[tts.Voice]int{}
 	for _, u := range all {
-		have, err := s.caches[u.Voice.Engine].Has(ctx, u)
+		have, err := s.caches[u.Voice.Engine].Holds(ctx, u)
 		if err != nil {
 			return nil, err
 		}
@@ -93,18 +94,23 @@ func (a *app) announce(ctx context.Context, s *speaker, all []tts.Utterance) ([]
 	for voice, characters := range billed {
 		cost := "its price is not in the configuration"
 		if usd, known := a.config.Prices.PerMillion(voice.Name); known {
-			cost = fmt.Sprintf("%.2f USD at %.2f USD per million", float64(characters)*usd/1e6, usd)
+			cost = fmt.Sprintf("%.2f USD at %.2f USD per million (list prices of %s, or the configuration's)",
+				float64(characters)*usd/1e6, usd, google.PricesAsOf)
 		}
 		fmt.Fprintf(a.stdout, "%s: %d characters billed, %s\n", voice, characters, cost)
 	}
 	return missing, nil
 }
 
+// synthesisAhead is how many utterances are asked for at once; how many calls
+// are under way at once is the configuration's to say.
+const synthesisAhead = 64
+
 // synthesize makes the clips. A text that its voice can't speak is reported
 // and does not keep the others from being made.
 func (a *app) synthesize(ctx context.Context, s *speaker, utterances []tts.Utterance) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(a.config.Synthesis.Concurrent, 1))
+	g.SetLimit(synthesisAhead)
 	failed := make([]error, len(utterances))
 	for i, u := range utterances {
 		g.Go(func() error {

@@ -1,0 +1,216 @@
+package campaign_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"wakefuzz/campaign"
+	"wakefuzz/oracle/engine/openwakeword"
+)
+
+// drivers are the real ones: the spec of an example must be read as the
+// command reads it.
+var drivers = campaign.Drivers{
+	"openwakeword": func() campaign.Options {
+		o := openwakeword.DefaultOptions()
+		return &o
+	},
+}
+
+const smallSpec = `
+name: small
+wake_word: alexa
+words:
+  phonemes: [5, 6]
+  limit: 3
+voices:
+  - {engine: flite, name: kal16}
+bench:
+  engine:
+    driver: openwakeword
+    model: alexa_v0.1
+protocol:
+  plays: 4
+`
+
+func parse(t *testing.T, text string) campaign.Spec {
+	t.Helper()
+	spec, err := campaign.ParseSpec("test.yaml", []byte(text), drivers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+func TestDefaultsAreThePapers(t *testing.T) {
+	spec := parse(t, smallSpec)
+	if spec.Judge.HitRate != 0.2 || spec.Rank.Metric != "double-metaphone" || spec.Rank.Order != "distance" {
+		t.Errorf("judge %+v, rank %+v", spec.Judge, spec.Rank)
+	}
+	if spec = parse(t, strings.Replace(smallSpec, "protocol:\n  plays: 4\n", "", 1)); spec.Protocol.Plays != 10 {
+		t.Errorf("%d plays a word, want the paper's 10", spec.Protocol.Plays)
+	}
+}
+
+func TestBadSpecs(t *testing.T) {
+	replace := func(old, new string) string {
+		if !strings.Contains(smallSpec, old) {
+			t.Fatalf("the spec has no %q", old)
+		}
+		return strings.Replace(smallSpec, old, new, 1)
+	}
+	for name, test := range map[string]struct {
+		text string
+		want []string // in the message
+	}{
+		"unknown key":            {replace("limit:", "limmit:"), []string{"test.yaml:6:3", `unknown key "limmit"`, `did you mean "limit"?`}},
+		"unknown key, top level": {replace("voices:", "voizes:"), []string{"test.yaml:7:1", `did you mean "voices"?`}},
+		"unknown driver key":     {replace("model:", "modell:"), []string{"test.yaml:12:5", `did you mean "model"?`}},
+		"unlike any key":         {replace("limit:", "zzzzzzzzzzzz:"), []string{`unknown key "zzzzzzzzzzzz"`}},
+		"wrong type":             {replace("limit: 3", "limit: three"), []string{"test.yaml:6:10"}},
+		"list for a number":      {replace("plays: 4", "plays: [4]"), []string{"test.yaml:14:10"}},
+		"not YAML":               {"name: [", []string{"test.yaml:1:"}},
+		"empty":                  {"", []string{"name:"}},
+		"unknown driver":         {replace("driver: openwakeword", "driver: porcupine"), []string{`"porcupine"`, "openwakeword"}},
+		"engine not a section":   {replace("  engine:\n    driver: openwakeword\n    model: alexa_v0.1\n", "  engine: openwakeword\n"), []string{`"driver"`}},
+		"no bench":               {replace("bench:\n  engine:\n    driver: openwakeword\n    model: alexa_v0.1\n", ""), []string{"bench.engine"}},
+		"no voices":              {replace("voices:\n  - {engine: flite, name: kal16}\n", ""), []string{"voices"}},
+		"a voice twice":          {replace("kal16}\n", "kal16}\n  - {engine: flite, name: kal16, rate: 1}\n"), []string{"voices[1]", "twice"}},
+		"a voice without name":   {replace(", name: kal16", ""), []string{"voices[0]"}},
+		"no wake word":           {replace("wake_word: alexa\n", ""), []string{"wake_word"}},
+		"a name with a slash":    {replace("name: small", "name: ../small"), []string{"name:"}},
+		"no plays":               {replace("plays: 4", "plays: 0"), []string{"protocol.plays"}},
+		"no tries":               {smallSpec + "  tries: 0\n", []string{"protocol.tries"}},
+		"unknown protocol":       {smallSpec + "  kind: psychic\n", []string{"protocol.kind", "psychic"}},
+		"too many workers":       {replace("bench:\n", "bench:\n  workers: 100000\n"), []string{"bench.workers"}},
+		"hit rate of nothing":    {smallSpec + "judge:\n  hit_rate: 0\n", []string{"judge.hit_rate"}},
+		"hit rate not a number":  {smallSpec + "judge:\n  hit_rate: .nan\n", []string{"judge.hit_rate"}},
+		"threshold":              {smallSpec + "judge:\n  engine: {threshold: 1.5}\n", []string{"judge.engine.threshold"}},
+		"patience":               {smallSpec + "judge:\n  engine: {patience: 0}\n", []string{"judge.engine.patience"}},
+		"metric":                 {smallSpec + "rank:\n  metric: soundex\n", []string{"soundex", "double-metaphone"}},
+		"order":                  {smallSpec + "rank:\n  order: luck\n", []string{"luck", "lower-bound"}},
+		"word order":             {replace("limit: 3", "order: luck"), []string{"words.order"}},
+		"window":                 {replace("model: alexa_v0.1", "window: 1ms"), []string{"bench.engine.window"}},
+		"window without unit":    {replace("model: alexa_v0.1", "window: soon"), []string{`invalid duration "soon"`}},
+		"pronunciation":          {"pronunciation: AH LEX\n" + smallSpec, []string{"pronunciation", "LEX"}},
+		"huge":                   {smallSpec + strings.Repeat("# filler\n", 1<<17), []string{"larger"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := campaign.ParseSpec("test.yaml", []byte(test.text), drivers)
+			if !errors.Is(err, campaign.ErrSpec) {
+				t.Fatalf("error %v does not wrap ErrSpec", err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error does not say %q:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestFrozenSpecIsTheSpec(t *testing.T) {
+	every, err := os.ReadFile("../examples/every-key.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{smallSpec, string(every)} {
+		spec := parse(t, text)
+		frozen, err := spec.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := parse(t, frozen)
+		if got, want := fmt.Sprintf("%+v %+v", again, again.Bench.Engine.Options), fmt.Sprintf("%+v %+v", spec, spec.Bench.Engine.Options); stripPointers(got) != stripPointers(want) {
+			t.Errorf("frozen and read again:\n%s\nwas:\n%s\nfrozen as:\n%s", got, want, frozen)
+		}
+		if diff, err := campaign.PlanDiff(spec, again); err != nil || len(diff) != 0 {
+			t.Errorf("plan differs after freezing: %q, %v", diff, err)
+		}
+	}
+}
+
+// stripPointers takes the addresses out of what %+v prints.
+func stripPointers(s string) string {
+	for {
+		i := strings.Index(s, "0xc")
+		if i < 0 {
+			return s
+		}
+		j := i
+		for j < len(s) && strings.ContainsRune("0123456789abcdefx", rune(s[j])) {
+			j++
+		}
+		s = s[:i] + s[j:]
+	}
+}
+
+func TestPlanDiff(t *testing.T) {
+	spec := parse(t, smallSpec)
+	for name, test := range map[string]struct {
+		change func(*campaign.Spec)
+		want   []string
+	}{
+		"nothing":   {func(*campaign.Spec) {}, nil},
+		"judging":   {func(s *campaign.Spec) { s.Judge.HitRate, s.Judge.Engine.Threshold = 0.5, 0.9 }, nil},
+		"ranking":   {func(s *campaign.Spec) { s.Rank.Order = "rate" }, nil},
+		"workers":   {func(s *campaign.Spec) { s.Bench.Workers = 7 }, nil},
+		"tries":     {func(s *campaign.Spec) { s.Protocol.Tries = 7 }, nil},
+		"plays":     {func(s *campaign.Spec) { s.Protocol.Plays = 5 }, []string{"protocol.plays: 4 -> 5"}},
+		"limit":     {func(s *campaign.Spec) { s.Words.Limit = 0 }, []string{"words.limit: 3 -> (none)"}},
+		"a voice":   {func(s *campaign.Spec) { s.Voices[0].Name = "slt" }, []string{"voices: "}},
+		"the model": {func(s *campaign.Spec) { s.Bench.Engine.Options = &openwakeword.Options{Model: "x"} }, []string{"bench.engine.model: alexa_v0.1 -> x", "bench.engine.noise_dbfs: ", "bench.engine.window: "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := parse(t, smallSpec)
+			test.change(&changed)
+			diff, err := campaign.PlanDiff(spec, changed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(diff) != len(test.want) {
+				t.Fatalf("differences %q, want %q", diff, test.want)
+			}
+			for i, want := range test.want {
+				if !strings.HasPrefix(diff[i], want) {
+					t.Errorf("difference %q, want %q", diff[i], want)
+				}
+			}
+		})
+	}
+}
+
+func FuzzParseSpec(f *testing.F) {
+	f.Add([]byte(smallSpec))
+	every, err := os.ReadFile("../examples/every-key.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(every)
+	f.Add([]byte("a: &a [*a, *a]"))
+	f.Add([]byte("name: x\nname: y"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		spec, err := campaign.ParseSpec("fuzz.yaml", text, drivers)
+		if err != nil {
+			if !errors.Is(err, campaign.ErrSpec) {
+				t.Fatalf("error %v does not wrap ErrSpec", err)
+			}
+			return
+		}
+		// What is accepted can be frozen and read again as the same.
+		frozen, err := spec.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := campaign.ParseSpec("frozen.yaml", []byte(frozen), drivers)
+		if err != nil {
+			t.Fatalf("the frozen spec is refused: %v\n%s", err, frozen)
+		}
+		if diff, err := campaign.PlanDiff(spec, again); err != nil || len(diff) > 0 {
+			t.Fatalf("the frozen spec plans something else: %q, %v", diff, err)
+		}
+	})
+}
