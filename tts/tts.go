@@ -130,7 +130,9 @@ var (
 )
 
 // Key identifies all that shapes the sound of an utterance rendered by an
-// engine of that version: two utterances of one key sound the same.
+// engine of that version: two utterances of one key sound the same. Our own
+// part in it, such as the change of rate in [DecodeWAV], is the "v1" of the key:
+// whoever changes how it sounds raises it.
 func Key(u Utterance, version string) string {
 	h := sha256.New()
 	v := u.Voice
