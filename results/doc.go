@@ -1,0 +1,70 @@
+// Package results keeps what a campaign observed, and says what it means.
+//
+// # Observe once, judge any time
+//
+// A [Store] holds the frozen plan of a campaign and a journal of [Attempt]
+// records: what was observed of each play, never changed afterwards. [Tally]
+// judges a store by rules that need not be those of the night it was filled:
+// it gives a [Report] with a [Row] for every trial, which [Rank] sorts and
+// package export writes. Neither replays anything.
+//
+// Of all attempts at a play, one counts: the last one that was measured and
+// not voided. A [Void] takes an attempt back that turned out to be worthless;
+// it is a record too, and deletes nothing. [Reader.Progress] tells which plays
+// have no attempt that counts: resuming a campaign is playing those.
+//
+// # One writer, any number of readers
+//
+// [Create] and [Open] return a Store, whose process holds the campaign's lock;
+// a second one gets a [LockedError]. The kernel releases the lock when the
+// process ends, by kill -9 too, so there is nothing to clean up by hand.
+// [View] returns a [Reader], with a runner at work or without, and on a
+// read-only file system. While a runner is at work, View gets a copy of the
+// store from it through a local socket, as of its last commit; the copy needs
+// room in the folder for temporary files.
+//
+// # What is safe
+//
+// [Store.Append] is one synced commit of all its attempts: once it has
+// returned, they survive a kill, a loss of power and a full disk. Create
+// leaves a whole store or none.
+//
+// Damage is found, not repaired: the structure of the file is checked when it
+// is opened, every record has a checksum when it is read, and each bucket
+// counts its records. What does not add up is [ErrDamaged], and a store that
+// was found damaged when opened has not been written to. One thing can't be
+// told from a commit cut short by a loss of power: damage to the last commit's
+// meta page takes that commit back.
+//
+// # On the disk
+//
+// A campaign's folder holds, of this package,
+//
+//	store.db      the store
+//	store.db.new  a store that is being made
+//	lock          locked (flock) by the runner; its PID, host and start as JSON
+//	socket        where the runner serves copies, mode 0600
+//
+// The store is a bbolt file with five buckets:
+//
+//	header     "schema" -> version, big-endian uint32; "campaign" -> Campaign
+//	trials     the plan, in plan order
+//	sessions   the sessions
+//	attempts   the attempts, as they came
+//	voids      the voids, as they came
+//
+// The keys of all but the header are 1, 2, 3, ... as big-endian uint64, and a
+// bucket's sequence is its last key. Every value begins with the CRC-32C of
+// bucket name, key and the rest, little-endian; the rest is CBOR (RFC 8949)
+// with small integers for field names. Attempts and voids name their trial by
+// its place in the plan. Scores are little-endian float32. The wire types in
+// wire.go are the schema: a field added there is a new schema version, and a
+// program refuses a store of a version above its own with [ErrNewerSchema].
+//
+// # Limits
+//
+// A plan has at most 16 million plays and a record at most 4 MiB. Times are
+// kept from 1678 to 2262, to the nanosecond, and come back in UTC. Text that is
+// not UTF-8 comes back with U+FFFD in the place of what is not. The file is in
+// the byte order of the machine, as all of bbolt's files are. Linux only.
+package results

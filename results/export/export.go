@@ -1,0 +1,123 @@
+// Package export writes a report of package results.
+//
+// # Formats
+//
+//	table     for a terminal
+//	table5    the layout of the paper's Table 5: words grouped by rate, lowest
+//	          first, each group in alphabetical order; the wake word's own
+//	          trials are among them, as they are in the paper
+//	markdown  a table in Markdown
+//	latex     a tabular environment that needs no package
+//	csv       RFC 4180 with LF line ends, header line first
+//	json      one document, the campaign and the rules included
+//
+// The first four are for people: unless asked otherwise they list hits only,
+// and they end with the positive control, the totals, and what is missing. The
+// last two are for programs: unless asked otherwise they list every word, and
+// their columns and names are only ever added to. Rows come in the order of
+// the report, except in table5.
+//
+// # Columns of csv, and names in json
+//
+//	word              the text that was spoken
+//	role              word, or positive: the wake word itself
+//	list              the word list it is from
+//	voice             the voice that spoke it
+//	round             the round of the campaign, from 1
+//	pronunciation     ARPAbet, with stress
+//	guessed           true if the pronunciation is from letter-to-sound rules
+//	phonemes          phoneme count of the pronunciation
+//	code              code of the word under the report's metric
+//	distance          distance of code to the wake word's code
+//	phoneme_distance  edit distance of the phonemes, stress aside
+//	plays             plays planned
+//	measured          plays that could be judged: n
+//	reacted           plays that the device reacted to: k
+//	failed            plays attempted, but not measured
+//	rate              k/n, 0 to 1
+//	rate_low          lower end of the 95 % Wilson interval of the rate
+//	rate_high         upper end of it
+//	hit               true if the rate is at least the report's hit rate
+//	peak              highest strength, in the oracle's unit: an engine's score
+//	latency_ms        median time from the end of the sound to the reaction, in
+//	                  milliseconds; negative if it came before the end
+//	trial             the trial's ID
+//
+// In csv, rates have 4 decimals, peak has 6 and latency_ms has 1, so that equal
+// reports are equal byte for byte. rate and peak are empty (null in json) where
+// nothing was measured, latency_ms where nothing reacted. A text that a
+// spreadsheet would take for a formula, because it begins with one of = + - @,
+// a tab or a carriage return, has an apostrophe put before it in csv.
+package export
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"wakefuzz/results"
+)
+
+// Format is an output format.
+type Format string
+
+// The formats; see the package comment.
+const (
+	Table    Format = "table"
+	Table5   Format = "table5"
+	CSV      Format = "csv"
+	JSON     Format = "json"
+	Markdown Format = "markdown"
+	LaTeX    Format = "latex"
+)
+
+// Formats lists the formats, Table first.
+func Formats() []Format { return []Format{Table, Table5, CSV, JSON, Markdown, LaTeX} }
+
+// ParseFormat is the format of that name. The error lists the names.
+func ParseFormat(name string) (Format, error) {
+	if f := Format(name); slices.Contains(Formats(), f) {
+		return f, nil
+	}
+	return "", fmt.Errorf("no format %.40q: use one of %v", name, Formats())
+}
+
+// Rows says which words are listed. The zero Rows is what the format is for.
+type Rows int
+
+// The choices of rows. Positive controls are there in any case.
+const (
+	Default Rows = iota
+	Hits
+	All
+)
+
+// Options shape the output.
+type Options struct {
+	Rows Rows
+}
+
+// Write writes the report. Errors are those of w, or that there is no such
+// format.
+func Write(w io.Writer, format Format, report results.Report, options Options) error {
+	write, known := map[Format]func(io.Writer, results.Report) error{
+		Table:    writeTable,
+		Table5:   writeTable5,
+		CSV:      writeCSV,
+		JSON:     writeJSON,
+		Markdown: writeMarkdown,
+		LaTeX:    writeLaTeX,
+	}[format]
+	if !known {
+		_, err := ParseFormat(string(format))
+		return err
+	}
+	rows := options.Rows
+	if rows == Default && format != CSV && format != JSON {
+		rows = Hits
+	}
+	if rows == Hits {
+		report.Words = slices.DeleteFunc(slices.Clone(report.Words), func(r results.Row) bool { return !r.Hit })
+	}
+	return write(w, report)
+}

@@ -1,0 +1,255 @@
+package export
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"wakefuzz/results"
+)
+
+// width is how long a line of table5 gets, in characters.
+const width = 78
+
+// column is a column of a table for people.
+type column struct {
+	head string
+	text bool // aligned left, as numbers are not
+	cell func(results.Row) string
+}
+
+// layout is the table's columns. The voice is told where there are several.
+func layout(report results.Report) []column {
+	all := []column{
+		{"word", true, func(r results.Row) string { return plain(r.Trial.Word) }},
+		{"voice", true, func(r results.Row) string { return plain(r.Trial.Voice) }},
+		{"woke", false, func(r results.Row) string { return fmt.Sprintf("%d/%d", r.Reacted, r.Measured) }},
+		{"rate", false, func(r results.Row) string { return ifAny(r.Measured, "%.2f", r.Rate) }},
+		{"95 %", false, func(r results.Row) string { return fmt.Sprintf("%.2f-%.2f", r.Lower, r.Upper) }},
+		{"distance", false, func(r results.Row) string { return fmt.Sprint(r.Distance) }},
+		{"code", true, func(r results.Row) string { return plain(r.Code) }},
+		{"phonemes", false, func(r results.Row) string { return fmt.Sprint(r.Phonemes) }},
+		{"peak", false, func(r results.Row) string { return ifAny(r.Measured, "%.3f", r.Peak) }},
+		{"latency", false, func(r results.Row) string { return ifAny(r.Reacted, "%.0f ms", milliseconds(r.Latency)) }},
+	}
+	if len(voices(report)) > 1 {
+		return all
+	}
+	return slices.Delete(all, 1, 2)
+}
+
+func voices(report results.Report) []string {
+	var names []string
+	for _, r := range slices.Concat(report.Words, report.Controls) {
+		names = append(names, r.Trial.Voice)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// ifAny formats a number that n measurements gave, or a dash for none.
+func ifAny(n int, format string, x float64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(format, x)
+}
+
+// plain keeps what a list file holds from moving the terminal's cursor.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+func title(report results.Report) string {
+	return fmt.Sprintf("False wake words of %q, campaign %s", report.Campaign.WakeWord, plain(report.Campaign.Name))
+}
+
+// remarks are what a reader must know beside the rows.
+func remarks(report results.Report) []string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+
+	t := report.Totals
+	switch {
+	case len(report.Words) > 0:
+	case t.Measured == 0:
+		add("No play has been measured yet.")
+	default:
+		add("No word is a hit.")
+	}
+	for _, r := range report.Controls {
+		deaf := ""
+		if r.Measured > 0 && !r.Hit {
+			deaf = ": the bench did not hear it, so it may have heard nothing"
+		}
+		add("Positive control: %s %d/%d with %s%s.", plain(r.Trial.Word), r.Reacted, r.Measured, plain(r.Trial.Voice), deaf)
+	}
+	add("%s; %d of %s measured, in %s.",
+		count(t.Hits, "hit"), t.Measured, count(t.Planned, "play"), count(t.Sessions, "session"))
+	j := report.Judging
+	add("Rule: %s; a word is a hit from a rate of %g. Distance: %s.", plain(j.Rules.Text), j.HitRate, j.Metric)
+	if open := t.Planned - t.Measured - t.Unjudged - t.Failed; open > 0 {
+		add("Incomplete: %s not attempted yet.", count(open, "play"))
+	}
+	if t.Failed > 0 {
+		add("Incomplete: %s could not be measured.", count(t.Failed, "play"))
+	}
+	if t.Unjudged > 0 {
+		add("Incomplete: this rule can't judge what was observed in %s.", count(t.Unjudged, "play"))
+	}
+	if t.Disagreements > 0 {
+		add("%s judged otherwise than at the time of the play.", count(t.Disagreements, "play"))
+	}
+	return lines
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// pretty fills a table of the rows.
+func pretty(report results.Report) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.Style{
+		Box:    table.BoxStyle{PaddingRight: "  "},
+		Format: table.FormatOptions{Header: text.FormatDefault},
+	})
+	cols := layout(report)
+	head := table.Row{"#"}
+	config := []table.ColumnConfig{{Number: 1, Align: text.AlignRight, AlignHeader: text.AlignRight}}
+	for i, c := range cols {
+		align := text.AlignRight
+		if c.text {
+			align = text.AlignLeft
+		}
+		head = append(head, c.head)
+		config = append(config, table.ColumnConfig{Number: i + 2, Align: align, AlignHeader: align})
+	}
+	t.AppendHeader(head)
+	t.SetColumnConfigs(config)
+	for i, r := range report.Words {
+		row := table.Row{i + 1}
+		for _, c := range cols {
+			row = append(row, c.cell(r))
+		}
+		t.AppendRow(row)
+	}
+	return t
+}
+
+func writeTable(w io.Writer, report results.Report) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", title(report))
+	if len(report.Words) > 0 {
+		for line := range strings.Lines(pretty(report).Render()) {
+			fmt.Fprintf(&b, "%s\n", strings.TrimRight(line, " \n"))
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "%s\n", strings.Join(remarks(report), "\n"))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeMarkdown(w io.Writer, report results.Report) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n", title(report))
+	if len(report.Words) > 0 {
+		fmt.Fprintf(&b, "%s\n\n", pretty(report).RenderMarkdown())
+	}
+	for _, line := range remarks(report) {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeLaTeX(w io.Writer, report results.Report) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%% %s\n", title(report))
+	if len(report.Words) > 0 {
+		cols := layout(report)
+		b.WriteString("\\begin{tabular}{r")
+		for _, c := range cols {
+			b.WriteString(map[bool]string{true: "l", false: "r"}[c.text])
+		}
+		b.WriteString("}\n\\hline\n\\#")
+		for _, c := range cols {
+			b.WriteString(" & " + latex.Replace(c.head))
+		}
+		b.WriteString(" \\\\\n\\hline\n")
+		for i, r := range report.Words {
+			fmt.Fprint(&b, i+1)
+			for _, c := range cols {
+				b.WriteString(" & " + latex.Replace(c.cell(r)))
+			}
+			b.WriteString(" \\\\\n")
+		}
+		b.WriteString("\\hline\n\\end{tabular}\n")
+	}
+	for _, line := range remarks(report) {
+		fmt.Fprintf(&b, "\n%s\n", latex.Replace(line))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+var latex = strings.NewReplacer(
+	`\`, `\textbackslash{}`, `{`, `\{`, `}`, `\}`, `&`, `\&`, `%`, `\%`, `$`, `\$`, `#`, `\#`, `_`, `\_`,
+	`~`, `\textasciitilde{}`, `^`, `\textasciicircum{}`, `<`, `\textless{}`, `>`, `\textgreater{}`,
+)
+
+func writeTable5(w io.Writer, report results.Report) error {
+	rows := slices.Concat(report.Words, report.Controls)
+	rows = slices.DeleteFunc(rows, func(r results.Row) bool { return r.Measured == 0 })
+	slices.SortFunc(rows, func(a, b results.Row) int {
+		return cmp.Or(cmp.Compare(a.Rate, b.Rate), cmp.Compare(a.Measured, b.Measured), cmp.Compare(a.Trial.Word, b.Trial.Word))
+	})
+	var b strings.Builder
+	fmt.Fprintf(&b, "Probability of activating %q\n\n", report.Campaign.WakeWord)
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].Rate == rows[0].Rate && rows[n].Measured == rows[0].Measured {
+			n++
+		}
+		var words []string
+		for _, r := range rows[:n] {
+			words = append(words, plain(r.Trial.Word))
+		}
+		group(&b, fmt.Sprintf("%5s", fmt.Sprintf("%d/%d", rows[0].Reacted, rows[0].Measured)), slices.Compact(words))
+		rows = rows[n:]
+	}
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(remarks(report), "\n"))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// group writes a label and a list of words, wrapped and indented.
+func group(b *strings.Builder, label string, words []string) {
+	line := label + "  "
+	for i, word := range words {
+		if i+1 < len(words) {
+			word += ","
+		}
+		if i > 0 && text.StringWidthWithoutEscSequences(line+word) > width {
+			fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
+			line = strings.Repeat(" ", len(label)+2)
+		}
+		line += word + " "
+	}
+	fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
+}

@@ -1,0 +1,194 @@
+package export
+
+import (
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"wakefuzz/results"
+)
+
+// record is a row as programs read it.
+type record struct {
+	Word            string   `json:"word"`
+	Role            string   `json:"role"`
+	List            string   `json:"list"`
+	Voice           string   `json:"voice"`
+	Round           int      `json:"round"`
+	Pronunciation   string   `json:"pronunciation"`
+	Guessed         bool     `json:"guessed"`
+	Phonemes        int      `json:"phonemes"`
+	Code            string   `json:"code"`
+	Distance        int      `json:"distance"`
+	PhonemeDistance int      `json:"phoneme_distance"`
+	Plays           int      `json:"plays"`
+	Measured        int      `json:"measured"`
+	Reacted         int      `json:"reacted"`
+	Failed          int      `json:"failed"`
+	Rate            *float64 `json:"rate"`
+	RateLow         float64  `json:"rate_low"`
+	RateHigh        float64  `json:"rate_high"`
+	Hit             bool     `json:"hit"`
+	Peak            *float64 `json:"peak"`
+	LatencyMS       *float64 `json:"latency_ms"`
+	Trial           string   `json:"trial"`
+}
+
+func records(rows []results.Row) []record {
+	list := make([]record, len(rows)) // never nil: an empty list is [] in JSON
+	for i, r := range rows {
+		t := r.Trial
+		list[i] = record{
+			Word:            t.Word,
+			Role:            string(t.Role),
+			List:            t.List,
+			Voice:           t.Voice,
+			Round:           t.Round,
+			Pronunciation:   string(t.Pronunciation),
+			Guessed:         t.Guessed,
+			Phonemes:        r.Phonemes,
+			Code:            r.Code,
+			Distance:        r.Distance,
+			PhonemeDistance: r.PhonemeDistance,
+			Plays:           t.Plays,
+			Measured:        r.Measured,
+			Reacted:         r.Reacted,
+			Failed:          r.Failed,
+			Rate:            known(r.Rate, r.Measured > 0),
+			RateLow:         r.Lower,
+			RateHigh:        r.Upper,
+			Hit:             r.Hit,
+			Peak:            known(r.Peak, r.Measured > 0),
+			LatencyMS:       known(milliseconds(r.Latency), r.Reacted > 0),
+			Trial:           t.ID.String(),
+		}
+	}
+	return list
+}
+
+// known is nil for a number that is not there, or is none.
+func known(x float64, there bool) *float64 {
+	if !there || math.IsInf(x, 0) || math.IsNaN(x) {
+		return nil
+	}
+	return &x
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+var columns = []string{
+	"word", "role", "list", "voice", "round", "pronunciation", "guessed", "phonemes",
+	"code", "distance", "phoneme_distance", "plays", "measured", "reacted", "failed",
+	"rate", "rate_low", "rate_high", "hit", "peak", "latency_ms", "trial",
+}
+
+func writeCSV(w io.Writer, report results.Report) error {
+	out := csv.NewWriter(w)
+	out.Write(columns) // errors stay until Flush
+	for _, r := range records(slices.Concat(report.Words, report.Controls)) {
+		out.Write([]string{
+			cell(r.Word), r.Role, cell(r.List), cell(r.Voice), strconv.Itoa(r.Round),
+			cell(r.Pronunciation), strconv.FormatBool(r.Guessed), strconv.Itoa(r.Phonemes),
+			cell(r.Code), strconv.Itoa(r.Distance), strconv.Itoa(r.PhonemeDistance),
+			strconv.Itoa(r.Plays), strconv.Itoa(r.Measured), strconv.Itoa(r.Reacted), strconv.Itoa(r.Failed),
+			fixed(r.Rate, 4), fixed(&r.RateLow, 4), fixed(&r.RateHigh, 4), strconv.FormatBool(r.Hit),
+			fixed(r.Peak, 6), fixed(r.LatencyMS, 1), r.Trial,
+		})
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// cell keeps a text from being run as a formula by a spreadsheet.
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+func fixed(x *float64, decimals int) string {
+	if x == nil {
+		return ""
+	}
+	s := strconv.FormatFloat(*x, 'f', decimals, 64)
+	if strings.Trim(s, "-0.") == "" {
+		s = strings.TrimPrefix(s, "-") // no negative zero
+	}
+	return s
+}
+
+// document is a report as programs read it.
+type document struct {
+	Campaign header   `json:"campaign"`
+	Judging  judging  `json:"judging"`
+	Totals   totals   `json:"totals"`
+	Words    []record `json:"words"`
+	Controls []record `json:"controls"`
+}
+
+type header struct {
+	Name              string    `json:"name"`
+	WakeWord          string    `json:"wake_word"`
+	WakePronunciation string    `json:"wake_pronunciation"`
+	PlanHash          string    `json:"plan_hash"`
+	Created           time.Time `json:"created"`
+	Fuzzer            string    `json:"fuzzer"`
+}
+
+type judging struct {
+	Rules   string  `json:"rules"`
+	Metric  string  `json:"metric"`
+	HitRate float64 `json:"hit_rate"`
+}
+
+type totals struct {
+	Planned       int  `json:"planned"`
+	Measured      int  `json:"measured"`
+	Unjudged      int  `json:"unjudged"`
+	Failed        int  `json:"failed"`
+	Attempts      int  `json:"attempts"`
+	Voided        int  `json:"voided"`
+	Hits          int  `json:"hits"`
+	Sessions      int  `json:"sessions"`
+	Disagreements int  `json:"disagreements"`
+	Complete      bool `json:"complete"`
+}
+
+func writeJSON(w io.Writer, report results.Report) error {
+	c, j, t := report.Campaign, report.Judging, report.Totals
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	out.SetEscapeHTML(false)
+	return out.Encode(document{
+		Campaign: header{
+			Name:              c.Name,
+			WakeWord:          c.WakeWord,
+			WakePronunciation: string(c.WakePronunciation),
+			PlanHash:          hex.EncodeToString(c.PlanHash[:]),
+			Created:           c.Created,
+			Fuzzer:            c.Fuzzer,
+		},
+		Judging: judging{Rules: j.Rules.Text, Metric: string(j.Metric), HitRate: j.HitRate},
+		Totals: totals{
+			Planned:       t.Planned,
+			Measured:      t.Measured,
+			Unjudged:      t.Unjudged,
+			Failed:        t.Failed,
+			Attempts:      t.Attempts,
+			Voided:        t.Voided,
+			Hits:          t.Hits,
+			Sessions:      t.Sessions,
+			Disagreements: t.Disagreements,
+			Complete:      t.Complete(),
+		},
+		Words:    records(report.Words),
+		Controls: records(report.Controls),
+	})
+}

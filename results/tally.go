@@ -1,0 +1,279 @@
+package results
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"wakefuzz/bench"
+	"wakefuzz/oracle"
+	"wakefuzz/phoneme"
+)
+
+// PaperHitRate is the rate from which a word is a hit where the spec does not
+// say: 2/10, the lowest row of the paper's Table 5.
+const PaperHitRate = 0.2
+
+// Judging is how a store is judged.
+type Judging struct {
+	// Rules are applied to what was observed. The verdicts of the time of the
+	// play, which are stored too, are only compared with.
+	Rules oracle.Rules
+	// Metric is the distance to the wake word.
+	Metric phoneme.Metric
+	// HitRate is the rate from which a word is a hit, in [0, 1].
+	HitRate float64
+}
+
+// Report is what a store says under some judging.
+type Report struct {
+	Campaign Campaign
+	Judging  Judging
+	// Words has a row for each trial of a word, and Controls one for each trial
+	// of the wake word, both in plan order; see [Rank].
+	Words, Controls []Row
+	Totals          Totals
+}
+
+// Row is what was found out about one trial.
+type Row struct {
+	Trial Trial
+	// Measured is how many plays could be judged, n; Reacted is in how many of
+	// them the device reacted, k. Failed is how many plays were attempted
+	// without an attempt that counts.
+	Measured, Reacted, Failed int
+	// Rate is k/n, or 0 where n is 0. Lower and Upper are its 95 % interval;
+	// see [Wilson].
+	Rate, Lower, Upper float64
+	// Hit is true where Rate is at least the judging's HitRate, and n not 0.
+	Hit bool
+	// Code is the word's code under the judging's metric, and Distance its
+	// distance to the wake word's.
+	Code     string
+	Distance int
+	// Phonemes is the word's phoneme count, and PhonemeDistance the edit
+	// distance of its phonemes to the wake word's, stress aside.
+	Phonemes, PhonemeDistance int
+	// Peak is the highest strength that was read in a play that counts, in the
+	// oracle's own unit: for an engine, its highest score.
+	Peak float64
+	// Latency is the median time from the end of the sound to the reaction, of
+	// the plays that reacted. It is negative where the device mostly reacted
+	// before the sound was over.
+	Latency time.Duration
+}
+
+// Totals are sums over all trials, controls included.
+type Totals struct {
+	// Planned plays are each Measured, Unjudged, Failed, or were not attempted.
+	// Unjudged plays have an attempt that counts, but the rules can't judge
+	// what it observed.
+	Planned, Measured, Unjudged, Failed int
+	// Attempts is how many are stored, and Voided how many of those were voided.
+	Attempts, Voided int
+	// Hits is how many of the words are hits.
+	Hits     int
+	Sessions int
+	// Disagreements is how many plays are judged otherwise than they were at
+	// the time of the play.
+	Disagreements int
+}
+
+// Complete reports whether every planned play has an attempt that counts.
+func (t Totals) Complete() bool { return t.Measured+t.Unjudged == t.Planned }
+
+// outcome is what is known of a play: the verdict on the attempt that counts.
+type outcome struct {
+	attempted, counts bool
+	state, live       bench.State
+	strength          float64
+	latency           time.Duration
+}
+
+// Tally judges everything that is stored. It returns an error where the store
+// can't be read, or there is no such metric.
+func Tally(r *Reader, j Judging) (Report, error) {
+	report := Report{Campaign: r.Campaign(), Judging: j}
+	if _, err := phoneme.ParseMetric(string(j.Metric)); err != nil {
+		return Report{}, err
+	}
+	voided, err := r.voided()
+	if err != nil {
+		return Report{}, err
+	}
+	sessions, err := r.Sessions()
+	if err != nil {
+		return Report{}, err
+	}
+	t := &report.Totals
+	t.Planned, t.Voided, t.Sessions = r.plan.plays(), len(voided), len(sessions)
+
+	plays := make([]outcome, r.plan.plays())
+	for a, err := range r.Attempts() {
+		if err != nil {
+			return Report{}, err
+		}
+		t.Attempts++
+		slot := r.plan.first[r.plan.places[a.Play.Trial]] + a.Play.Index
+		plays[slot].attempted = true
+		if counts(a.State, voided[attemptKey{slot, a.Number}]) {
+			plays[slot] = judge(a, j.Rules)
+		}
+	}
+
+	wake := wakeWord{metric: j.Metric, pronunciation: phoneme.MetricPhonemes.Code("", report.Campaign.WakePronunciation)}
+	wake.code = j.Metric.Code(report.Campaign.WakeWord, report.Campaign.WakePronunciation)
+	for i, trial := range r.plan.trials {
+		row := Row{Trial: trial}
+		wake.compare(&row)
+		row.add(plays[r.plan.first[i]:r.plan.first[i+1]], t)
+		row.Hit = row.Measured > 0 && row.Rate >= j.HitRate
+		if trial.Role == RolePositive {
+			report.Controls = append(report.Controls, row)
+			continue
+		}
+		if row.Hit {
+			t.Hits++
+		}
+		report.Words = append(report.Words, row)
+	}
+	return report, nil
+}
+
+// judge is the outcome of a play by the attempt that counts.
+func judge(a Attempt, rules oracle.Rules) outcome {
+	verdict := rules.Judge(a.Sound, a.Observations)
+	o := outcome{attempted: true, counts: true, state: verdict.State, live: a.State}
+	// The reading that speaks for the verdict: the first that agrees with it.
+	for _, reading := range verdict.Readings {
+		decides := rules.Fusion == oracle.FusionAny || rules.Fusion == oracle.FusionAll ||
+			string(rules.Fusion) == reading.Oracle
+		if decides && reading.State == verdict.State {
+			o.strength, o.latency = reading.Strength, reading.Latency
+			break
+		}
+	}
+	return o
+}
+
+// wakeWord is what words are compared with.
+type wakeWord struct {
+	metric              phoneme.Metric
+	code, pronunciation string
+}
+
+func (w wakeWord) compare(row *Row) {
+	t := row.Trial
+	row.Code = w.metric.Code(t.Word, t.Pronunciation)
+	row.Distance = w.metric.Distance(row.Code, w.code)
+	row.Phonemes = t.Pronunciation.Count()
+	row.PhonemeDistance = phoneme.MetricPhonemes.Distance(phoneme.MetricPhonemes.Code(t.Word, t.Pronunciation), w.pronunciation)
+}
+
+// add counts the trial's plays, in the row and in the totals.
+func (row *Row) add(plays []outcome, t *Totals) {
+	var latencies []time.Duration
+	for _, play := range plays {
+		if !play.counts {
+			if play.attempted {
+				row.Failed++
+			}
+			continue
+		}
+		if play.state != play.live {
+			t.Disagreements++
+		}
+		if play.state == bench.Unmeasured {
+			t.Unjudged++
+			continue
+		}
+		row.Measured++
+		row.Peak = max(row.Peak, play.strength)
+		if play.state == bench.Reacted {
+			row.Reacted++
+			latencies = append(latencies, play.latency)
+		}
+	}
+	t.Measured += row.Measured
+	t.Failed += row.Failed
+	if row.Measured > 0 {
+		row.Rate = float64(row.Reacted) / float64(row.Measured)
+	}
+	row.Lower, row.Upper = Wilson(row.Reacted, row.Measured)
+	row.Latency = median(latencies)
+}
+
+// median returns 0 for no durations.
+func median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return (d[(len(d)-1)/2] + d[len(d)/2]) / 2
+}
+
+// Wilson is the 95 % score interval of a proportion of which k of n were seen
+// (E. B. Wilson, "Probable inference, the law of succession, and statistical
+// inference", J. Am. Stat. Assoc. 22, 1927). Unlike the textbook's normal
+// interval it stays within [0, 1] and means something at 0 and n of n, where
+// false wake words mostly are. For n = 0 it is all of [0, 1].
+func Wilson(k, n int) (lower, upper float64) {
+	if n == 0 {
+		return 0, 1
+	}
+	const z = 1.959963984540054 // the normal distribution's 97.5 % quantile
+	p, m := float64(k)/float64(n), float64(n)
+	center := (p + z*z/(2*m)) / (1 + z*z/m)
+	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	lower, upper = center-half, center+half
+	// Exact in theory, and a rounding error away from it here.
+	if k == 0 {
+		lower = 0
+	}
+	if k == n {
+		upper = 1
+	}
+	return lower, upper
+}
+
+// Order is an order of rows.
+type Order string
+
+// The orders. What is equal goes on by distance, then rate, then alphabet,
+// voice, round and the trial's ID, so that an order is total.
+const (
+	// OrderDistance: nearest to the wake word first, as the paper's section 5.5
+	// looks at them.
+	OrderDistance Order = "distance"
+	// OrderRate: highest rate first.
+	OrderRate Order = "rate"
+	// OrderLowerBound: highest lower bound of the interval first, so that 10 of
+	// 10 go before 2 of 2.
+	OrderLowerBound Order = "lower-bound"
+)
+
+// Orders lists the orders.
+func Orders() []Order { return []Order{OrderDistance, OrderRate, OrderLowerBound} }
+
+// Rank sorts the rows. An unknown order is OrderDistance.
+func Rank(rows []Row, order Order) {
+	slices.SortFunc(rows, func(a, b Row) int {
+		first := 0
+		switch order {
+		case OrderRate:
+			first = cmp.Compare(b.Rate, a.Rate)
+		case OrderLowerBound:
+			first = cmp.Compare(b.Lower, a.Lower)
+		}
+		return cmp.Or(
+			first,
+			cmp.Compare(a.Distance, b.Distance),
+			cmp.Compare(b.Rate, a.Rate),
+			cmp.Compare(a.Trial.Word, b.Trial.Word),
+			cmp.Compare(a.Trial.Voice, b.Trial.Voice),
+			cmp.Compare(a.Trial.Round, b.Trial.Round),
+			slices.Compare(a.Trial.ID[:], b.Trial.ID[:]),
+		)
+	})
+}

@@ -1,0 +1,458 @@
+package results
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"wakefuzz/bench"
+	"wakefuzz/phoneme"
+)
+
+// schema is the version of everything in this file. A field's number is never
+// used for another meaning. A record with a field that its schema does not
+// know is damaged, so a new field is a new schema.
+const schema = 1
+
+// maxRecord is the longest record in bytes, and maxPlays the most plays of a
+// plan: far above any campaign, and low enough that a hostile file can't take
+// all memory.
+const (
+	maxRecord = 4 << 20
+	maxPlays  = 1 << 24
+)
+
+// The wire types are the schema: apart from the types of record.go, so that a
+// change of those can't change what is stored. Times are nanoseconds since
+// 1970, 0 for the zero time; spans and durations are nanoseconds; hashes are
+// byte strings, left out where all zero.
+
+type wireCampaign struct {
+	Name              string `cbor:"1,keyasint"`
+	WakeWord          string `cbor:"2,keyasint"`
+	WakePronunciation string `cbor:"3,keyasint,omitempty"`
+	PlanHash          []byte `cbor:"4,keyasint,omitempty"`
+	Created           int64  `cbor:"5,keyasint,omitempty"`
+	Fuzzer            string `cbor:"6,keyasint,omitempty"`
+	Spec              string `cbor:"7,keyasint,omitempty"`
+}
+
+type wireTrial struct {
+	ID            []byte `cbor:"1,keyasint"`
+	Role          string `cbor:"2,keyasint"`
+	Word          string `cbor:"3,keyasint"`
+	Pronunciation string `cbor:"4,keyasint,omitempty"`
+	Guessed       bool   `cbor:"5,keyasint,omitempty"`
+	List          string `cbor:"6,keyasint,omitempty"`
+	Voice         string `cbor:"7,keyasint,omitempty"`
+	Round         int    `cbor:"8,keyasint,omitempty"`
+	Plays         int    `cbor:"9,keyasint"`
+}
+
+type wireSession struct {
+	ID      uint32            `cbor:"1,keyasint"`
+	Started int64             `cbor:"2,keyasint,omitempty"`
+	Host    string            `cbor:"3,keyasint,omitempty"`
+	PID     int               `cbor:"4,keyasint,omitempty"`
+	Fuzzer  string            `cbor:"5,keyasint,omitempty"`
+	Workers int               `cbor:"6,keyasint,omitempty"`
+	Facts   map[string]string `cbor:"7,keyasint,omitempty"`
+	Spec    string            `cbor:"8,keyasint,omitempty"`
+}
+
+// wireOutcome is the part of an attempt that resuming needs. Trial is the
+// trial's place in the plan, from 0.
+type wireOutcome struct {
+	Trial  int   `cbor:"1,keyasint"`
+	Index  int   `cbor:"2,keyasint"`
+	Number int   `cbor:"3,keyasint"`
+	State  uint8 `cbor:"4,keyasint"`
+}
+
+type wireAttempt struct {
+	wireOutcome
+	Session      uint32            `cbor:"5,keyasint"`
+	Bench        int               `cbor:"6,keyasint,omitempty"`
+	Wall         int64             `cbor:"7,keyasint,omitempty"`
+	Clip         []byte            `cbor:"8,keyasint,omitempty"`
+	SoundStart   int64             `cbor:"9,keyasint,omitempty"`
+	SoundEnd     int64             `cbor:"10,keyasint,omitempty"`
+	Phase        int64             `cbor:"11,keyasint,omitempty"`
+	NoiseDBFS    float64           `cbor:"12,keyasint"`
+	GainDB       float64           `cbor:"13,keyasint,omitempty"`
+	Rule         string            `cbor:"14,keyasint,omitempty"`
+	Fault        string            `cbor:"15,keyasint,omitempty"`
+	Detail       string            `cbor:"16,keyasint,omitempty"`
+	Observations []wireObservation `cbor:"17,keyasint,omitempty"`
+}
+
+// wireObservation holds scores as little-endian float32, one after the other.
+type wireObservation struct {
+	Oracle       string `cbor:"1,keyasint"`
+	WatchedStart int64  `cbor:"2,keyasint,omitempty"`
+	WatchedEnd   int64  `cbor:"3,keyasint,omitempty"`
+	ScoresStart  int64  `cbor:"4,keyasint,omitempty"`
+	ScoresStep   int64  `cbor:"5,keyasint,omitempty"`
+	Scores       []byte `cbor:"6,keyasint,omitempty"`
+	Fault        string `cbor:"7,keyasint,omitempty"`
+	Detail       string `cbor:"8,keyasint,omitempty"`
+}
+
+type wireVoid struct {
+	Trial  int    `cbor:"1,keyasint"`
+	Index  int    `cbor:"2,keyasint"`
+	Number int    `cbor:"3,keyasint"`
+	Reason string `cbor:"4,keyasint,omitempty"`
+	Wall   int64  `cbor:"5,keyasint,omitempty"`
+}
+
+var (
+	encoding = must(cbor.CoreDetEncOptions().EncMode())
+	strict   = must(decoding(cbor.ExtraDecErrorUnknownField).DecMode())
+	// lenient skips the fields that the target lacks.
+	lenient = must(decoding(cbor.ExtraDecErrorNone).DecMode())
+)
+
+func decoding(extra cbor.ExtraDecErrorCond) cbor.DecOptions {
+	return cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		MaxNestedLevels:   4,
+		MaxArrayElements:  1024,
+		MaxMapPairs:       1024,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		ExtraReturnErrors: extra,
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // constant options that the library refuses
+	}
+	return v
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seal encodes a record and puts a checksum before it. The checksum covers the
+// bucket and the key as well, so that a record can't pass for another.
+func seal(bucket, key []byte, wire any) ([]byte, error) {
+	body, err := encoding.Marshal(wire)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxRecord {
+		return nil, fmt.Errorf("a record of %d bytes: at most %d can be stored", len(body), maxRecord)
+	}
+	if err := strict.Wellformed(body); err != nil {
+		return nil, err // beyond the limits: it could never be read back
+	}
+	return append(binary.LittleEndian.AppendUint32(nil, checksum(bucket, key, body)), body...), nil
+}
+
+// unseal returns the record's body if it is what was sealed.
+func unseal(bucket, key, value []byte) ([]byte, error) {
+	const head = 4
+	if len(value) < head || len(value) > head+maxRecord {
+		return nil, fmt.Errorf("a record of %d bytes", len(value))
+	}
+	body := value[head:]
+	if binary.LittleEndian.Uint32(value) != checksum(bucket, key, body) {
+		return nil, errors.New("checksum mismatch")
+	}
+	return body, nil
+}
+
+func checksum(bucket, key, body []byte) uint32 {
+	sum := crc32.Update(0, castagnoli, bucket)
+	sum = crc32.Update(sum, castagnoli, key)
+	return crc32.Update(sum, castagnoli, body)
+}
+
+func encodeCampaign(c Campaign) wireCampaign {
+	return wireCampaign{
+		Name:              text(c.Name),
+		WakeWord:          text(c.WakeWord),
+		WakePronunciation: text(string(c.WakePronunciation)),
+		PlanHash:          packHash(c.PlanHash[:]),
+		Created:           packTime(c.Created),
+		Fuzzer:            text(c.Fuzzer),
+		Spec:              text(c.Spec),
+	}
+}
+
+func decodeCampaign(body []byte) (Campaign, error) {
+	var w wireCampaign
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return Campaign{}, err
+	}
+	c := Campaign{
+		Name:              w.Name,
+		WakeWord:          w.WakeWord,
+		WakePronunciation: phoneme.Pronunciation(w.WakePronunciation),
+		Created:           unpackTime(w.Created),
+		Fuzzer:            w.Fuzzer,
+		Spec:              w.Spec,
+	}
+	return c, unpackHash(c.PlanHash[:], w.PlanHash)
+}
+
+func encodeTrial(t Trial) wireTrial {
+	return wireTrial{
+		ID:            t.ID[:],
+		Role:          string(t.Role),
+		Word:          text(t.Word),
+		Pronunciation: text(string(t.Pronunciation)),
+		Guessed:       t.Guessed,
+		List:          text(t.List),
+		Voice:         text(t.Voice),
+		Round:         t.Round,
+		Plays:         t.Plays,
+	}
+}
+
+func decodeTrial(body []byte) (Trial, error) {
+	var w wireTrial
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return Trial{}, err
+	}
+	t := Trial{
+		Role:          Role(w.Role),
+		Word:          w.Word,
+		Pronunciation: phoneme.Pronunciation(w.Pronunciation),
+		Guessed:       w.Guessed,
+		List:          w.List,
+		Voice:         w.Voice,
+		Round:         w.Round,
+		Plays:         w.Plays,
+	}
+	if err := unpackHash(t.ID[:], w.ID); err != nil {
+		return Trial{}, err
+	}
+	return t, t.validate()
+}
+
+// validate returns an error for a trial that no plan may hold.
+func (t Trial) validate() error {
+	switch {
+	case t.Role != RoleWord && t.Role != RolePositive:
+		return fmt.Errorf("trial %s: unknown role %q", t.ID, t.Role)
+	case t.Plays < 1 || t.Plays > maxPlays:
+		return fmt.Errorf("trial %s: %d plays", t.ID, t.Plays)
+	default:
+		return nil
+	}
+}
+
+func encodeSession(s Session) wireSession {
+	w := wireSession{
+		ID:      s.ID,
+		Started: packTime(s.Started),
+		Host:    text(s.Host),
+		PID:     s.PID,
+		Fuzzer:  text(s.Fuzzer),
+		Spec:    text(s.Spec),
+		Workers: s.Workers,
+		Facts:   make(map[string]string, len(s.Facts)),
+	}
+	for name, value := range s.Facts {
+		w.Facts[text(name)] = text(value)
+	}
+	return w
+}
+
+func decodeSession(body []byte) (Session, error) {
+	var w wireSession
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return Session{}, err
+	}
+	s := Session{
+		ID:      w.ID,
+		Started: unpackTime(w.Started),
+		Host:    w.Host,
+		PID:     w.PID,
+		Fuzzer:  w.Fuzzer,
+		Spec:    w.Spec,
+		Workers: w.Workers,
+	}
+	if len(w.Facts) > 0 {
+		s.Facts = w.Facts
+	}
+	return s, nil
+}
+
+func encodeAttempt(a Attempt, place int) wireAttempt {
+	w := wireAttempt{
+		wireOutcome: wireOutcome{Trial: place, Index: a.Play.Index, Number: a.Number, State: uint8(a.State)},
+		Session:     a.Session,
+		Bench:       a.Bench,
+		Wall:        packTime(a.Wall),
+		Clip:        packHash(a.Clip[:]),
+		SoundStart:  int64(a.Sound.Start),
+		SoundEnd:    int64(a.Sound.End),
+		Phase:       int64(a.Phase),
+		NoiseDBFS:   a.NoiseDBFS,
+		GainDB:      a.GainDB,
+		Rule:        text(a.Rule),
+		Fault:       text(string(a.Fault)),
+		Detail:      text(a.Detail),
+	}
+	for _, o := range a.Observations {
+		w.Observations = append(w.Observations, wireObservation{
+			Oracle:       text(o.Oracle),
+			WatchedStart: int64(o.Watched.Start),
+			WatchedEnd:   int64(o.Watched.End),
+			ScoresStart:  int64(o.Scores.Start),
+			ScoresStep:   int64(o.Scores.Step),
+			Scores:       packScores(o.Scores.Values),
+			Fault:        text(string(o.Fault)),
+			Detail:       text(o.Detail),
+		})
+	}
+	return w
+}
+
+func decodeAttempt(body []byte, p *plan) (Attempt, error) {
+	var w wireAttempt
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return Attempt{}, err
+	}
+	if err := w.validate(p); err != nil {
+		return Attempt{}, err
+	}
+	a := Attempt{
+		Play:      PlayID{Trial: p.trials[w.Trial].ID, Index: w.Index},
+		Number:    w.Number,
+		Session:   w.Session,
+		Bench:     w.Bench,
+		Wall:      unpackTime(w.Wall),
+		Sound:     bench.Span{Start: bench.Instant(w.SoundStart), End: bench.Instant(w.SoundEnd)},
+		Phase:     time.Duration(w.Phase),
+		NoiseDBFS: w.NoiseDBFS,
+		GainDB:    w.GainDB,
+		State:     bench.State(w.State),
+		Rule:      w.Rule,
+		Fault:     bench.Fault(w.Fault),
+		Detail:    w.Detail,
+	}
+	if len(w.Observations) > 0 {
+		a.Observations = make([]bench.Observation, len(w.Observations))
+	}
+	for i, o := range w.Observations {
+		scores, err := unpackScores(o.Scores)
+		if err != nil {
+			return Attempt{}, err
+		}
+		a.Observations[i] = bench.Observation{
+			Oracle:  o.Oracle,
+			Watched: bench.Span{Start: bench.Instant(o.WatchedStart), End: bench.Instant(o.WatchedEnd)},
+			Scores:  bench.Series{Start: bench.Instant(o.ScoresStart), Step: time.Duration(o.ScoresStep), Values: scores},
+			Fault:   bench.Fault(o.Fault),
+			Detail:  o.Detail,
+		}
+	}
+	return a, unpackHash(a.Clip[:], w.Clip)
+}
+
+func decodeOutcome(body []byte, p *plan) (wireOutcome, error) {
+	var w wireOutcome
+	if err := lenient.Unmarshal(body, &w); err != nil {
+		return wireOutcome{}, err
+	}
+	return w, w.validate(p)
+}
+
+func (w wireOutcome) validate(p *plan) error {
+	if w.State > uint8(bench.Reacted) {
+		return fmt.Errorf("unknown state %d", w.State)
+	}
+	return p.validate(w.Trial, w.Index, w.Number)
+}
+
+func encodeVoid(v Void, place int) wireVoid {
+	return wireVoid{
+		Trial:  place,
+		Index:  v.Play.Index,
+		Number: v.Number,
+		Reason: text(v.Reason),
+		Wall:   packTime(v.Wall),
+	}
+}
+
+func decodeVoid(body []byte, p *plan) (Void, error) {
+	var w wireVoid
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return Void{}, err
+	}
+	if err := p.validate(w.Trial, w.Index, w.Number); err != nil {
+		return Void{}, err
+	}
+	return Void{
+		Play:   PlayID{Trial: p.trials[w.Trial].ID, Index: w.Index},
+		Number: w.Number,
+		Reason: w.Reason,
+		Wall:   unpackTime(w.Wall),
+	}, nil
+}
+
+// text makes a string fit for CBOR, which takes UTF-8 alone: what a broken
+// device says must not make a record unreadable.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func packTime(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func unpackTime(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
+
+func packHash(sum []byte) []byte {
+	if !slices.ContainsFunc(sum, func(b byte) bool { return b != 0 }) {
+		return nil
+	}
+	return sum
+}
+
+func unpackHash(dst, packed []byte) error {
+	if len(packed) != 0 && len(packed) != len(dst) {
+		return fmt.Errorf("a hash of %d bytes, not %d", len(packed), len(dst))
+	}
+	copy(dst, packed)
+	return nil
+}
+
+func packScores(values []float32) []byte {
+	packed := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		packed = binary.LittleEndian.AppendUint32(packed, math.Float32bits(v))
+	}
+	return packed
+}
+
+func unpackScores(packed []byte) ([]float32, error) {
+	if len(packed)%4 != 0 {
+		return nil, fmt.Errorf("scores of %d bytes, not a multiple of 4", len(packed))
+	}
+	if len(packed) == 0 {
+		return nil, nil
+	}
+	values := make([]float32, len(packed)/4)
+	for i := range values {
+		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(packed[4*i:]))
+	}
+	return values, nil
+}
