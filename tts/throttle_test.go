@@ -76,7 +76,7 @@ func TestThrottleHeedsTheService(t *testing.T) {
 func TestThrottleFailsAtOnce(t *testing.T) {
 	for _, want := range []error{tts.ErrCredentials, tts.ErrVoice, tts.ErrUnspeakable, errors.New("broken")} {
 		s, tries := failing(want)
-		if _, err := tts.Throttle(s, tts.Limits{}).Synthesize(t.Context(), hum("alexa")); err != want || *tries != 1 {
+		if _, err := tts.Throttle(s, tts.Limits{}).Synthesize(t.Context(), hum("alexa")); !errors.Is(err, want) || *tries != 1 {
 			t.Errorf("error %v after %d tries, want %v after one", err, *tries, want)
 		}
 	}

@@ -126,9 +126,9 @@ func writeDistances(w io.Writer, format string, rows []distanceRow) error {
 	switch format {
 	case "csv":
 		out := csv.NewWriter(w)
-		_ = out.Write([]string{"word", "code", "distance"}) // Error below
+		out.Write([]string{"word", "code", "distance"})
 		for _, r := range rows {
-			_ = out.Write([]string{r.Word, r.Code, strconv.Itoa(r.Distance)})
+			out.Write([]string{r.Word, r.Code, strconv.Itoa(r.Distance)})
 		}
 		out.Flush()
 		return out.Error()

@@ -75,12 +75,8 @@ func exitCode(err error) int {
 
 // describe returns the error as the user is to read it, "" for none.
 func describe(err error) string {
-	switch {
-	case err == nil:
+	if err == nil {
 		return ""
-	case err == context.Canceled: //nolint:errorlint // wrapped, it has something to say
-		return "interrupted"
-	default:
-		return strings.TrimSpace(err.Error())
 	}
+	return strings.TrimSpace(err.Error())
 }

@@ -185,10 +185,10 @@ func (a *app) play(ctx context.Context, dir string, store *results.Store, spec c
 	if err != nil {
 		return err
 	}
-	defer logFile.Close() //nolint:errcheck // lines are written as they come
+	defer logFile.Close()
 	log := slog.New(slog.NewJSONHandler(logFile, nil))
 
-	ctx, stop, release := a.interruptible(ctx, dir)
+	ctx, stop, release := a.interruptible(ctx)
 	defer release()
 	display, err := a.newDisplay(output)
 	if err != nil {
@@ -247,7 +247,7 @@ func (a *app) printResult(output string, store *results.Store, spec campaign.Spe
 
 // interruptible turns the first Ctrl-C, or SIGTERM, into a stop after the play
 // in hand, and the second into the end of the context.
-func (a *app) interruptible(parent context.Context, dir string) (ctx context.Context, stop <-chan struct{}, release func()) {
+func (a *app) interruptible(parent context.Context) (ctx context.Context, stop <-chan struct{}, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

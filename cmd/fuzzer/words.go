@@ -99,9 +99,9 @@ func writeWords(w io.Writer, format string, rows []wordRow) error {
 	switch format {
 	case "csv":
 		out := csv.NewWriter(w)
-		_ = out.Write([]string{"word", "pronunciation", "phonemes", "guessed", "list", "code", "distance"}) // Error below
+		out.Write([]string{"word", "pronunciation", "phonemes", "guessed", "list", "code", "distance"})
 		for _, r := range rows {
-			_ = out.Write([]string{r.Word, string(r.Pronunciation), strconv.Itoa(r.Phonemes), strconv.FormatBool(r.Guessed), r.List, r.Code, strconv.Itoa(r.Distance)})
+			out.Write([]string{r.Word, string(r.Pronunciation), strconv.Itoa(r.Phonemes), strconv.FormatBool(r.Guessed), r.List, r.Code, strconv.Itoa(r.Distance)})
 		}
 		out.Flush()
 		return out.Error()

@@ -58,12 +58,16 @@ const Engine = "google"
 const DefaultTimeout = 30 * time.Second
 
 // What the service accepts, as its interface documents it (API v1, client
-// v1.24.0). Outside these limits, or with a setting that is not a number, an
-// utterance is refused before the service hears of it.
+// v1.24.0): a factor, semitones, and decibels. Outside these limits, or with a
+// setting that is not a number, an utterance is refused before the service
+// hears of it.
 const (
-	MinRate, MaxRate     = 0.25, 2.0
-	MinPitch, MaxPitch   = -20.0, 20.0 // semitones
-	MinVolume, MaxVolume = -96.0, 16.0 // decibels
+	MinRate   = 0.25
+	MaxRate   = 2.0
+	MinPitch  = -20.0
+	MaxPitch  = 20.0
+	MinVolume = -96.0
+	MaxVolume = 16.0
 )
 
 // apiVersion is the interface that renders. The service names no version of

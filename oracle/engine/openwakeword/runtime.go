@@ -91,12 +91,12 @@ func newModel(onnx []byte, in, out port) (*model, error) {
 	return m, nil
 }
 
-func (m *model) load(onnx []byte, in, out port) error {
+func (m *model) load(onnx []byte, in, out port) (err error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
 		return err
 	}
-	defer options.Destroy()
+	defer func() { err = errors.Join(err, options.Destroy()) }()
 	// One thread: the benches in parallel are what fills the cores.
 	if err := errors.Join(options.SetIntraOpNumThreads(1), options.SetInterOpNumThreads(1)); err != nil {
 		return err

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"wakefuzz/bench"
+	"wakefuzz/results"
+)
+
+// kills is how many times the program is killed, each time at a random moment
+// of its life.
+const kills = 50
+
+const killSpec = `
+name: killed
+wake_word: alexa
+words:
+  lists: [none]
+  include: [alexei, lexus, elixir, vexed, next, hello, banana]
+voices:
+  - {engine: flite, name: kal16}
+bench:
+  workers: %d
+  engine: {driver: openwakeword, model: alexa_v0.1}
+`
+
+// A power cut at any moment loses no stored play and repeats none: every
+// planned play ends up with exactly one attempt that counts, and the exported
+// CSV is that of an uninterrupted run, byte for byte, with 1 worker and with 2.
+func TestKilledAtAnyMoment(t *testing.T) {
+	dir := t.TempDir()
+	specs := map[int]string{}
+	for _, workers := range []int{1, 2} {
+		specs[workers] = filepath.Join(dir, fmt.Sprintf("%d.yaml", workers))
+		if err := os.WriteFile(specs[workers], fmt.Appendf(nil, killSpec, workers), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	whole := filepath.Join(dir, "whole")
+	began := time.Now()
+	output(t, command(t, "run", specs[1], "--dir", whole))
+	takes := time.Since(began)
+	want := output(t, command(t, "export", whole, "--format", "csv"))
+	const planned = 80
+	if n := countingAttempts(t, whole); n != planned {
+		t.Fatalf("%d plays in the uninterrupted run, want %d", n, planned)
+	}
+
+	killed, campaigns := 0, 0
+	for killed < kills {
+		campaigns++
+		folder := filepath.Join(dir, fmt.Sprintf("killed-%d", campaigns))
+		for life := 1; ; life++ {
+			workers := 1 + (killed+life)%2
+			// Not all lives end before their work is done: that is a moment too.
+			lifetime := time.Duration(rand.Int64N(int64(takes) / 3))
+			if killed >= kills {
+				lifetime = time.Minute
+			}
+			finished, wasKilled := runFor(t, lifetime, command(t, "run", specs[workers], "--dir", folder))
+			if wasKilled {
+				killed++
+			}
+			if finished {
+				break
+			}
+		}
+		if n := countingAttempts(t, folder); n != planned {
+			t.Errorf("campaign %d: %d plays have an attempt that counts, want %d", campaigns, n, planned)
+		}
+		if got := output(t, command(t, "export", folder, "--format", "csv")); got != want {
+			t.Errorf("campaign %d, killed again and again:\n%s\nuninterrupted:\n%s", campaigns, got, want)
+		}
+	}
+	t.Logf("killed %d times in %d campaigns; a whole run takes %v", killed, campaigns, takes)
+}
+
+// runFor runs the command and kills it when its lifetime is over.
+func runFor(t *testing.T, lifetime time.Duration, cmd *exec.Cmd) (finished, killed bool) {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), lifetime)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	err := cmd.Wait()
+	stop()
+	if err != nil && ctx.Err() == nil {
+		t.Fatalf("%v:\n%s", err, stderr.String())
+	}
+	return err == nil, err != nil
+}
+
+func output(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, stderr.String())
+	}
+	return string(out)
+}
+
+// countingAttempts counts the plays of a campaign that have an attempt that
+// counts, and fails where a play has more than one that was measured.
+func countingAttempts(t *testing.T, dir string) int {
+	t.Helper()
+	r, err := results.View(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	measured := map[results.PlayID]int{}
+	for a, err := range r.Attempts() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.State != bench.Unmeasured {
+			measured[a.Play]++
+		}
+	}
+	for play, n := range measured {
+		if n != 1 {
+			t.Errorf("play %s was measured %d times", play, n)
+		}
+	}
+	return len(measured)
+}
