@@ -138,8 +138,9 @@ func writeDistances(w io.Writer, format string, rows []distanceRow) error {
 		return out.Encode(rows)
 	case "table":
 		out := bufio.NewWriter(w)
+		fmt.Fprintf(out, "%-20s %8s  %s\n", "word", "distance", "code")
 		for _, r := range rows {
-			fmt.Fprintf(out, "%-24s %-16s %3d\n", r.Word, r.Code, r.Distance)
+			fmt.Fprintf(out, "%-20s %8d  %s\n", r.Word, r.Distance, r.Code)
 		}
 		return out.Flush()
 	default:

@@ -51,7 +51,7 @@ prices in the configuration.`,
 				utterances = append(utterances, tts.Utterance{Text: t.Word, Voice: voices[t.Voice]})
 			}
 			missing, err := a.announce(ctx, speaker, utterances)
-			if err != nil || dry {
+			if err != nil || dry || len(missing) == 0 {
 				return err
 			}
 			return a.synthesize(ctx, speaker, missing)

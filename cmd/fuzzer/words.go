@@ -111,12 +111,13 @@ func writeWords(w io.Writer, format string, rows []wordRow) error {
 		return out.Encode(rows)
 	case "table":
 		out := bufio.NewWriter(w)
+		fmt.Fprintf(out, "%-20s %8s  %-12s %s\n", "word", "distance", "code", "pronunciation")
 		for _, r := range rows {
 			mark := ""
 			if r.Guessed {
 				mark = " (guessed)"
 			}
-			fmt.Fprintf(out, "%-20s %3d  %-12s %s%s\n", r.Word, r.Distance, r.Code, r.Pronunciation, mark)
+			fmt.Fprintf(out, "%-20s %8d  %-12s %s%s\n", r.Word, r.Distance, r.Code, r.Pronunciation, mark)
 		}
 		return out.Flush()
 	default:
