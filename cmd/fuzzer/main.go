@@ -51,14 +51,15 @@ resumed at any moment:
   fuzzer export campaigns/openwakeword-alexa --format csv
 
 ` + exitCodesHelp,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
 			a.config, err = loadConfig(a.configPath)
 			return err
 		},
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: noSuchCommand,
+		RunE: showHelp,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -69,18 +70,48 @@ resumed at any moment:
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "the `file` with settings of this machine (default "+defaultConfigPath()+", if there is one)")
 	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.exportCommand(),
 		a.wordsCommand(), a.distanceCommand(), a.synthCommand(), a.voicesCommand(), a.versionCommand())
-	for _, c := range append(root.Commands(), root) {
-		c.Args = usageArgs(c.Args)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		strict(c)
 	}
 	return root
 }
 
-// usageArgs makes a wrong number of arguments a usage error.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// strict makes wrong arguments of a command, and of those below it, a usage
+// error. Of cobra's own commands it mends that they let some pass.
+func strict(c *cobra.Command) {
+	check := c.Args
+	if c.Name() == "help" {
+		check = func(cmd *cobra.Command, args []string) error {
+			_, unknown, _ := cmd.Root().Find(args)
+			return noSuchCommand(cmd.Root(), unknown)
+		}
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
 			return usagef("%w; usage: %s", err, cmd.UseLine())
 		}
 		return nil
 	}
+	if !c.Runnable() {
+		c.RunE = showHelp
+	}
+	for _, below := range c.Commands() {
+		strict(below)
+	}
+}
+
+// noSuchCommand takes any argument for a command that isn't there.
+func noSuchCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see fuzzer --help"
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %q?", near[0])
+	}
+	return usagef("unknown command %q; %s", args[0], hint)
 }
