@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,7 +26,8 @@ type config struct {
 	Synthesis synthesisConfig `yaml:"synthesis"`
 	// Google is where the Google voices are reached.
 	Google google.Options `yaml:"google"`
-	// Prices are US dollars per million characters, by voice family.
+	// Prices are US dollars per million characters, by voice family or voice.
+	// They go before the list prices.
 	Prices google.Prices `yaml:"prices"`
 }
 
@@ -52,16 +54,20 @@ func (c synthesisConfig) validate() error {
 
 func defaultConfig() config {
 	return config{
-		Data:   firstOf(os.Getenv("WAKEFUZZ_DATA"), filepath.Join(baseDir("XDG_DATA_HOME", ".local/share"), "wakefuzz")),
-		Cache:  firstOf(os.Getenv("WAKEFUZZ_CACHE"), filepath.Join(baseDir("XDG_CACHE_HOME", ".cache"), "wakefuzz", "clips")),
-		Prices: google.ListPrices(),
+		Data:  firstOf(os.Getenv("WAKEFUZZ_DATA"), filepath.Join(baseDir("XDG_DATA_HOME", ".local/share"), "wakefuzz")),
+		Cache: firstOf(os.Getenv("WAKEFUZZ_CACHE"), filepath.Join(baseDir("XDG_CACHE_HOME", ".cache"), "wakefuzz", "clips")),
 	}
 }
 
 // loadConfig reads the file at path; with an empty path the usual file, which
 // need not exist.
-func loadConfig(path string) (config, error) {
-	c := defaultConfig()
+func loadConfig(path string) (c config, err error) {
+	c = defaultConfig()
+	defer func() {
+		prices := google.ListPrices()
+		maps.Copy(prices, c.Prices)
+		c.Prices = prices
+	}()
 	text, err := os.ReadFile(firstOf(path, defaultConfigPath()))
 	if errors.Is(err, fs.ErrNotExist) && path == "" {
 		return c, nil
