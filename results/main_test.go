@@ -106,6 +106,7 @@ func campaign() results.Campaign {
 		PlanHash:          sha256.Sum256([]byte("plan")),
 		Created:           time.Date(2026, 3, 1, 22, 0, 0, 5, time.UTC),
 		Fuzzer:            "v0.1.0",
+		Spec:              "wake_word: alexa\n",
 	}
 }
 

@@ -103,6 +103,9 @@ func TestAKilledRunnerIsNoHindrance(t *testing.T) {
 		t.Errorf("open beside process %d: %v", cmd.Process.Pid, err)
 	}
 	r := view(t, dir)
+	if r.RunnerPID() != cmd.Process.Pid {
+		t.Errorf("the runner is process %d, not %d", cmd.Process.Pid, r.RunnerPID())
+	}
 	if n := len(all(t, r)); n < 4 {
 		t.Errorf("%d attempts", n)
 	}
@@ -423,4 +426,3 @@ func mount(t *testing.T, kind, source string, flags uintptr, options string) str
 	})
 	return dir
 }
-

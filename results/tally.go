@@ -64,7 +64,8 @@ type Row struct {
 	Latency time.Duration
 }
 
-// Totals are sums over all trials, controls included.
+// Totals are sums over all trials: of plays and attempts, those of controls
+// included.
 type Totals struct {
 	// Planned plays are each Measured, Unjudged, Failed, or were not attempted.
 	// Unjudged plays have an attempt that counts, but the rules can't judge
@@ -72,9 +73,10 @@ type Totals struct {
 	Planned, Measured, Unjudged, Failed int
 	// Attempts is how many are stored, and Voided how many of those were voided.
 	Attempts, Voided int
-	// Hits is how many of the words are hits.
-	Hits     int
-	Sessions int
+	// Words is how many trials of words are planned, and Hits how many of
+	// those are hits.
+	Words, Hits int
+	Sessions    int
 	// Disagreements is how many plays are judged otherwise than they were at
 	// the time of the play.
 	Disagreements int
@@ -133,6 +135,7 @@ func Tally(r *Reader, j Judging) (Report, error) {
 			report.Controls = append(report.Controls, row)
 			continue
 		}
+		t.Words++
 		if row.Hit {
 			t.Hits++
 		}

@@ -95,8 +95,8 @@ func remarks(report results.Report) []string {
 		}
 		add("Positive control: %s %d/%d with %s%s.", plain(r.Trial.Word), r.Reacted, r.Measured, plain(r.Trial.Voice), deaf)
 	}
-	add("%s; %d of %s measured, in %s.",
-		count(t.Hits, "hit"), t.Measured, count(t.Planned, "play"), count(t.Sessions, "session"))
+	add("%s among %s; %d of %s measured, in %s.",
+		count(t.Hits, "hit"), count(t.Words, "word"), t.Measured, count(t.Planned, "play"), count(t.Sessions, "session"))
 	j := report.Judging
 	add("Rule: %s; a word is a hit from a rate of %g. Distance: %s.", plain(j.Rules.Text), j.HitRate, j.Metric)
 	if open := t.Planned - t.Measured - t.Unjudged - t.Failed; open > 0 {
@@ -107,6 +107,9 @@ func remarks(report results.Report) []string {
 	}
 	if t.Unjudged > 0 {
 		add("Incomplete: this rule can't judge what was observed in %s.", count(t.Unjudged, "play"))
+	}
+	if t.Voided > 0 {
+		add("%s voided.", count(t.Voided, "attempt"))
 	}
 	if t.Disagreements > 0 {
 		add("%s judged otherwise than at the time of the play.", count(t.Disagreements, "play"))

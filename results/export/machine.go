@@ -140,6 +140,7 @@ type header struct {
 	PlanHash          string    `json:"plan_hash"`
 	Created           time.Time `json:"created"`
 	Fuzzer            string    `json:"fuzzer"`
+	Spec              string    `json:"spec"`
 }
 
 type judging struct {
@@ -155,6 +156,7 @@ type totals struct {
 	Failed        int  `json:"failed"`
 	Attempts      int  `json:"attempts"`
 	Voided        int  `json:"voided"`
+	Words         int  `json:"words"`
 	Hits          int  `json:"hits"`
 	Sessions      int  `json:"sessions"`
 	Disagreements int  `json:"disagreements"`
@@ -174,6 +176,7 @@ func writeJSON(w io.Writer, report results.Report) error {
 			PlanHash:          hex.EncodeToString(c.PlanHash[:]),
 			Created:           c.Created,
 			Fuzzer:            c.Fuzzer,
+			Spec:              c.Spec,
 		},
 		Judging: judging{Rules: j.Rules.Text, Metric: string(j.Metric), HitRate: j.HitRate},
 		Totals: totals{
@@ -183,6 +186,7 @@ func writeJSON(w io.Writer, report results.Report) error {
 			Failed:        t.Failed,
 			Attempts:      t.Attempts,
 			Voided:        t.Voided,
+			Words:         t.Words,
 			Hits:          t.Hits,
 			Sessions:      t.Sessions,
 			Disagreements: t.Disagreements,

@@ -1,0 +1,330 @@
+package export_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"wakefuzz/bench"
+	"wakefuzz/oracle"
+	"wakefuzz/oracle/engine"
+	"wakefuzz/phoneme"
+	"wakefuzz/results"
+	"wakefuzz/results/export"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// table5 is the paper's Table 5: in how many of ten plays each word woke it.
+var table5 = map[int]string{
+	2:  "alita, baxa, elater, hexer, liker, ochna, taxer",
+	3:  "bertha, electroceramic, excern, oxer, taxir",
+	4:  "electrohydraulic, electropathic, wexler",
+	5:  "blacksher, electic, hoaxer",
+	6:  "bugsha, elatha, elator, electrodissolution, electrostenolytic, eloper, eluted, fluxer, huerta, hurter, irksome, lecher, lefter, lepre, lesser, letter, licker, lipper, loasa, loker, lotor, lyssa, maloca, maxillar, melosa, meta, metae, muleta, paxar, rickner",
+	7:  "alexy, crytzer, electroanalytical, hyper, kleckner, lecture, likker, volupte, wexner",
+	8:  "electroreduction, hiper, wechsler",
+	9:  "aleta, alexa, alexia, annection, elatcha, electre, kreitzer",
+	10: "alachah, alexipharmic, alexiteric, alissa, alosa, alyssa, barranca, beletter, elector, electra, electroresection, electrotelegraphic, elissa, elixir, gloeckner, lechner, lecter, lictor, lxi, lxx, mixer, olexa, walesa",
+}
+
+var rule = engine.DefaultRule()
+
+var judging = results.Judging{
+	Rules: oracle.Rules{
+		Judges: map[string]oracle.Judge{engine.Name: rule.Judge},
+		Fusion: engine.Name,
+		Text:   rule.String(),
+	},
+	Metric:  phoneme.MetricDoubleMetaphone,
+	HitRate: results.PaperHitRate,
+}
+
+var campaign = results.Campaign{
+	Name:              "table-5",
+	WakeWord:          "alexa",
+	WakePronunciation: "AH0 L EH1 K S AH0",
+	PlanHash:          sha256.Sum256(nil),
+	Created:           time.Date(2020, 7, 1, 0, 0, 0, 0, time.UTC),
+	Fuzzer:            "v0.1.0",
+	Spec:              "wake_word: alexa\n",
+}
+
+// outcome is how often a word woke the device in so many plays, and how many
+// more could not be measured.
+type outcome struct {
+	trial             results.Trial
+	reacted, measured int
+	failed            int
+}
+
+func word(text string, p phoneme.Pronunciation, reacted, measured int) outcome {
+	sum := sha256.Sum256([]byte(text))
+	return outcome{
+		trial: results.Trial{
+			ID: results.TrialID(sum[:16]), Role: results.RoleWord, Word: text, Pronunciation: p,
+			List: "cmudict", Voice: "flite/kal16", Round: 1, Plays: 10,
+		},
+		reacted: reacted, measured: measured,
+	}
+}
+
+func control(reacted int) outcome {
+	o := word("alexa", campaign.WakePronunciation, reacted, 10)
+	o.trial.Role = results.RolePositive
+	return o
+}
+
+// report plays the words in a store of its own, and tallies it.
+func report(t testing.TB, outcomes ...outcome) results.Report {
+	t.Helper()
+	var trials []results.Trial
+	var attempts []results.Attempt
+	for _, o := range outcomes {
+		trials = append(trials, o.trial)
+		for i := range o.measured {
+			a := results.Attempt{
+				Play: results.PlayID{Trial: o.trial.ID, Index: i}, Number: 1, Session: 1,
+				Sound: bench.Span{Start: 0, End: bench.Instant(time.Second)},
+				State: bench.Quiet,
+				Observations: []bench.Observation{{Oracle: engine.Name, Scores: bench.Series{
+					Start: bench.Instant(i) * bench.Instant(time.Millisecond), Step: 80 * time.Millisecond,
+					Values: []float32{0, 0.125, 0.01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.25},
+				}}},
+			}
+			if i < o.reacted {
+				a.State = bench.Reacted
+				a.Observations[0].Scores.Values[10] = 0.5 + float32(i)/32
+			}
+			attempts = append(attempts, a)
+		}
+		for i := range o.failed {
+			attempts = append(attempts, results.Attempt{
+				Play: results.PlayID{Trial: o.trial.ID, Index: o.measured + i}, Number: 1, Session: 1, Fault: bench.FaultOracle,
+			})
+		}
+	}
+	s, err := results.Create(filepath.Join(t.TempDir(), "campaign"), campaign, trials)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.BeginSession(results.Session{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(attempts...); err != nil {
+		t.Fatal(err)
+	}
+	r, err := results.Tally(s.Reader, judging)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results.Rank(r.Words, results.OrderDistance)
+	return r
+}
+
+func paper(t testing.TB) results.Report {
+	var outcomes []outcome
+	for k, list := range table5 {
+		for text := range strings.SplitSeq(list, ", ") {
+			if text == "alexa" {
+				outcomes = append(outcomes, control(k))
+			} else {
+				outcomes = append(outcomes, word(text, "", k, 10))
+			}
+		}
+	}
+	return report(t, outcomes...)
+}
+
+// sample has all that is hard to write: another voice, a word that is never
+// measured, names that mean something to LaTeX, a terminal or a spreadsheet.
+func sample(t testing.TB) results.Report {
+	awb := word("lexus ", "L EH1 K S AH0 S", 10, 10)
+	awb.trial.Word, awb.trial.Voice = "lexus", "flite/awb rate=1.2"
+	unmeasured := word("meta", "M EH1 T AH0", 0, 0)
+	unmeasured.failed = 2
+	partly := word("50%_of{all}\\ways & $more", "", 3, 4)
+	partly.trial.Guessed, partly.trial.List = true, "my,list.txt"
+	return report(t,
+		word("lexus", "L EH1 K S AH0 S", 7, 10),
+		awb,
+		word("next", "N EH1 K S T", 1, 10),
+		unmeasured,
+		partly,
+		word("=1+1|\x1b[31m", "", 10, 10),
+		word("naïve", "N AY0 IY1 V", 2, 10),
+		control(10),
+	)
+}
+
+func TestGolden(t *testing.T) {
+	night := sample(t)
+	disagreeing := night
+	disagreeing.Totals.Disagreements, disagreeing.Totals.Unjudged, disagreeing.Totals.Voided = 1, 3, 1
+	for name, c := range map[string]struct {
+		report results.Report
+		format export.Format
+		rows   export.Rows
+	}{
+		"table.txt":        {disagreeing, export.Table, export.Default},
+		"table-all.txt":    {night, export.Table, export.All},
+		"table-empty.txt":  {report(t, word("next", "N EH1 K S T", 0, 10), control(0)), export.Table, export.Default},
+		"table-fresh.txt":  {report(t, word("next", "N EH1 K S T", 0, 0)), export.Table, export.Default},
+		"table5.txt":       {night, export.Table5, export.Default},
+		"table5-all.txt":   {night, export.Table5, export.All},
+		"table5-paper.txt": {paper(t), export.Table5, export.Default},
+		"rows.csv":         {night, export.CSV, export.Default},
+		"hits.csv":         {night, export.CSV, export.Hits},
+		"report.json":      {night, export.JSON, export.Default},
+		"hits.md":          {night, export.Markdown, export.Default},
+		"empty.md":         {report(t, word("next", "N EH1 K S T", 0, 10)), export.Markdown, export.Default},
+		"hits.tex":         {night, export.LaTeX, export.Default},
+		"empty.tex":        {report(t, word("next", "N EH1 K S T", 0, 10)), export.LaTeX, export.Default},
+	} {
+		var got bytes.Buffer
+		if err := export.Write(&got, c.format, c.report, export.Options{Rows: c.rows}); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		golden := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("%s is now\n%s\nrun with -update if that is right", name, got.Bytes())
+		}
+	}
+}
+
+// TestPaper holds what the paper prints: the groups of Table 5, and how many
+// words are how far from alexa in section 5.5.
+func TestPaper(t *testing.T) {
+	r := paper(t)
+	if len(r.Words) != 89 || r.Totals.Hits != 89 {
+		t.Fatalf("%d words, %d hits; the paper has 89", len(r.Words), r.Totals.Hits)
+	}
+	var distances [9]int
+	for _, row := range r.Words {
+		distances[row.Distance]++
+	}
+	if want := [9]int{3, 9, 25, 29, 14, 2, 2, 4, 1}; distances != want {
+		t.Errorf("distances %v, not %v", distances, want)
+	}
+
+	var out strings.Builder
+	if err := export.Write(&out, export.Table5, r, export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	_, groups, _ := strings.Cut(out.String(), "\n\n")
+	groups, _, _ = strings.Cut(groups, "\n\n")
+	for line := range strings.Lines(groups) {
+		if len(line) > 79 {
+			t.Errorf("a line of %d characters: %s", len(line), line)
+		}
+	}
+	words := strings.Fields(groups)
+	for k := 2; k <= 10; k++ {
+		want := append([]string{strconv.Itoa(k) + "/10"}, strings.Fields(table5[k])...)
+		if n := min(len(want), len(words)); !slices.Equal(words[:n], want) {
+			t.Fatalf("%d/10 is %v, not %v", k, words[:n], want)
+		}
+		words = words[len(want):]
+	}
+	if len(words) > 0 {
+		t.Errorf("more than the paper has: %v", words)
+	}
+}
+
+func TestCSVIsWhatItsReaderExpects(t *testing.T) {
+	var out bytes.Buffer
+	if err := export.Write(&out, export.CSV, sample(t), export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&out).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 9 {
+		t.Errorf("%d rows", len(rows))
+	}
+	doc, err := os.ReadFile("export.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, column := range rows[0] {
+		if !bytes.Contains(doc, []byte("//\t"+column+" ")) {
+			t.Errorf("column %s is not documented", column)
+		}
+		for _, row := range rows[1:] {
+			if strings.HasPrefix(row[i], "=") {
+				t.Errorf("%s is a formula: %s", column, row[i])
+			}
+		}
+	}
+
+	// The names in JSON are the same, in the same order.
+	out.Reset()
+	if err := export.Write(&out, export.JSON, sample(t), export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	var doc2 struct{ Words []json.RawMessage }
+	if err := json.Unmarshal(out.Bytes(), &doc2); err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(doc2.Words[0]))
+	var names []string
+	for depth := 0; ; {
+		token, err := decoder.Token()
+		if err != nil {
+			break
+		}
+		if _, brace := token.(json.Delim); brace {
+			depth++
+			continue
+		}
+		names = append(names, token.(string))
+		if _, err := decoder.Token(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(names, rows[0]) {
+		t.Errorf("names in JSON %v, columns in CSV %v", names, rows[0])
+	}
+}
+
+func TestFormats(t *testing.T) {
+	for _, f := range export.Formats() {
+		if parsed, err := export.ParseFormat(string(f)); err != nil || parsed != f {
+			t.Errorf("%s: %v, %v", f, parsed, err)
+		}
+		if err := export.Write(full{}, f, sample(t), export.Options{}); !errors.Is(err, errFull) {
+			t.Errorf("%s: an error of the writer is lost: %v", f, err)
+		}
+	}
+	if err := export.Write(full{}, "xls", results.Report{}, export.Options{}); err == nil || errors.Is(err, errFull) {
+		t.Errorf("an unknown format: %v", err)
+	}
+}
+
+var errFull = errors.New("full")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }

@@ -1,0 +1,143 @@
+package results
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"wakefuzz/bench"
+)
+
+// The fuzz targets feed the decoders what comes behind a record's checksum.
+// Whatever a decoder takes must be stored as it was read.
+
+func fuzzRecord[R, W any](f *testing.F, seeds []R, encode func(R) W, decode func([]byte) (R, error)) {
+	for _, r := range seeds {
+		body, err := encoding.Marshal(encode(r))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if got, err := decode(body); err != nil || !reflect.DeepEqual(got, r) {
+			f.Fatalf("%+v comes back as %+v, %v", r, got, err)
+		}
+		f.Add(body)
+	}
+	f.Add([]byte{0xa0})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) > maxRecord {
+			return
+		}
+		first, err := decode(body)
+		if err != nil {
+			return
+		}
+		again, err := encoding.Marshal(encode(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := decode(again)
+		if err != nil {
+			t.Fatalf("%+v can't be read back: %v", first, err)
+		}
+		third, err := encoding.Marshal(encode(second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(again) != string(third) { // compares scores that are no numbers too
+			t.Fatalf("%+v comes back as %+v", first, second)
+		}
+	})
+}
+
+func fuzzPlan(tb testing.TB) *plan {
+	p, err := newPlan([]Trial{{ID: TrialID{1}, Role: RoleWord, Plays: 3}, {ID: TrialID{2}, Role: RolePositive, Plays: 2}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+func FuzzDecodeCampaign(f *testing.F) {
+	fuzzRecord(f, []Campaign{
+		{},
+		{Name: "n", WakeWord: "hey jarvis", WakePronunciation: "HH EY1", PlanHash: [32]byte{9}, Created: time.Unix(1, 2).UTC(), Fuzzer: "v1", Spec: "a: b"},
+	}, encodeCampaign, decodeCampaign)
+}
+
+func FuzzDecodeTrial(f *testing.F) {
+	fuzzRecord(f, []Trial{
+		{Role: RoleWord, Plays: 1},
+		{ID: TrialID{7}, Role: RolePositive, Word: "alexa", Pronunciation: "AH0", Guessed: true, List: "l", Voice: "flite/kal16", Round: 2, Plays: 10},
+	}, encodeTrial, decodeTrial)
+}
+
+func FuzzDecodeSession(f *testing.F) {
+	fuzzRecord(f, []Session{
+		{},
+		{ID: 3, Started: time.Unix(5, 0).UTC(), Host: "pi", PID: 4, Fuzzer: "v1", Workers: 2, Spec: "a: b", Facts: map[string]string{"a": "b"}},
+	}, encodeSession, decodeSession)
+}
+
+func FuzzDecodeAttempt(f *testing.F) {
+	p := fuzzPlan(f)
+	fuzzRecord(f, []Attempt{
+		{Play: PlayID{Trial: TrialID{1}}, Number: 1},
+		{
+			Play: PlayID{Trial: TrialID{2}, Index: 1}, Number: 2, Session: 3, Bench: 1, Wall: time.Unix(6, 7).UTC(),
+			Clip: [32]byte{1}, Sound: bench.Span{Start: -1, End: 5}, Phase: 3, NoiseDBFS: -40, GainDB: 1,
+			State: bench.Reacted, Rule: "r", Fault: bench.FaultDevice, Detail: "d",
+			Observations: []bench.Observation{{
+				Oracle: "engine", Watched: bench.Span{Start: 1, End: 2}, Fault: bench.FaultOracle, Detail: "x",
+				Scores: bench.Series{Start: 1, Step: 80e6, Values: []float32{0, 0.5, 1}},
+			}},
+		},
+	}, func(a Attempt) wireAttempt { return encodeAttempt(a, p.places[a.Play.Trial]) },
+		func(body []byte) (Attempt, error) {
+			a, err := decodeAttempt(body, p)
+			if err != nil {
+				return a, err
+			}
+			o, err := decodeOutcome(body, p)
+			if err != nil || bench.State(o.State) != a.State || o.Number != a.Number || o.Index != a.Play.Index {
+				panic(fmt.Sprintf("the outcome %+v is not that of %+v: %v", o, a, err))
+			}
+			return a, nil
+		})
+}
+
+func FuzzDecodeVoid(f *testing.F) {
+	p := fuzzPlan(f)
+	fuzzRecord(f, []Void{
+		{Play: PlayID{Trial: TrialID{1}}, Number: 1},
+		{Play: PlayID{Trial: TrialID{2}, Index: 1}, Number: 2, Reason: "control lost", Wall: time.Unix(8, 9).UTC()},
+	}, func(v Void) wireVoid { return encodeVoid(v, p.places[v.Play.Trial]) },
+		func(body []byte) (Void, error) { return decodeVoid(body, p) })
+}
+
+// A change of what is stored must be a new schema, so the bytes are held here.
+func TestTheSchemaIsWhatItWas(t *testing.T) {
+	p := fuzzPlan(t)
+	for name, c := range map[string]struct {
+		wire any
+		want string
+	}{
+		"attempt": {
+			encodeAttempt(Attempt{
+				Play: PlayID{Trial: p.trials[1].ID, Index: 1}, Number: 2, Session: 3, Wall: time.Unix(0, 7),
+				State: bench.Quiet, NoiseDBFS: -0.5, Rule: "r",
+				Observations: []bench.Observation{{Oracle: "e", Scores: bench.Series{Start: 1, Step: 2, Values: []float32{1}}}},
+			}, 1),
+			"\xa9\x01\x01\x02\x01\x03\x02\x04\x01\x05\x03\x07\x07\x0c\xf9\xb8\x00\x0ear\x11\x81\xa4\x01ae\x04\x01\x05\x02\x06D\x00\x00\x80?",
+		},
+		"void":     {encodeVoid(Void{Number: 1, Reason: "x"}, 0), "\xa4\x01\x00\x02\x00\x03\x01\x04ax"},
+		"session":  {encodeSession(Session{ID: 1, PID: 2, Facts: map[string]string{"a": "b"}}), "\xa3\x01\x01\x04\x02\x07\xa1aaab"},
+		"trial":    {encodeTrial(Trial{Role: RoleWord, Word: "w", Plays: 10}), "\xa4\x01P" + string(make([]byte, 16)) + "\x02dword\x03aw\x09\x0a"},
+		"campaign": {encodeCampaign(Campaign{Name: "n", WakeWord: "w"}), "\xa2\x01an\x02aw"},
+	} {
+		got, err := encoding.Marshal(c.wire)
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s is stored as\n%q, %v, not\n%q", name, got, err, c.want)
+		}
+	}
+}
