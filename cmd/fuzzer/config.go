@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -61,13 +60,8 @@ func defaultConfig() config {
 
 // loadConfig reads the file at path; with an empty path the usual file, which
 // need not exist.
-func loadConfig(path string) (c config, err error) {
-	c = defaultConfig()
-	defer func() {
-		prices := google.ListPrices()
-		maps.Copy(prices, c.Prices)
-		c.Prices = prices
-	}()
+func loadConfig(path string) (config, error) {
+	c := defaultConfig()
 	text, err := os.ReadFile(firstOf(path, defaultConfigPath()))
 	if errors.Is(err, fs.ErrNotExist) && path == "" {
 		return c, nil

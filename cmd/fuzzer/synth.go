@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -91,9 +92,11 @@ func (a *app) announce(ctx context.Context, s *speaker, all []tts.Utterance) ([]
 	if len(billed) == 0 {
 		fmt.Fprintln(a.stdout, "nothing is billed")
 	}
+	prices := google.ListPrices()
+	maps.Copy(prices, a.config.Prices)
 	for voice, characters := range billed {
 		cost := "its price is not in the configuration"
-		if usd, known := a.config.Prices.PerMillion(voice.Name); known {
+		if usd, known := prices.PerMillion(voice.Name); known {
 			cost = fmt.Sprintf("%.2f USD at %.2f USD per million (list prices of %s, or the configuration's)",
 				float64(characters)*usd/1e6, usd, google.PricesAsOf)
 		}
