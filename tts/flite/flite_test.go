@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -116,4 +118,23 @@ func BenchmarkSynthesize(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "words/s")
+}
+
+// A program that goes by the name but isn't flite is told at the start.
+func TestStrangeProgram(t *testing.T) {
+	for script, want := range map[string]string{
+		"echo hello": "doesn't say its version",
+		"[ $1 = -lv ] && exit 7; echo ' version: flite-9'":                        "exit status 7",
+		"[ $1 = -lv ] && echo 'Voices: awb_time' || echo ' version: flite-9'":     "lists no voices",
+		"[ $1 = -lv ] && echo 'There are no voices.' || echo ' version: flite-9'": "lists no voices",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "flite"), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir)
+		if _, err := flite.New(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", script, err, want)
+		}
+	}
 }

@@ -62,43 +62,53 @@ func (p Program) Output(ctx context.Context, stdin string, args ...string) ([]by
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	out := limited{room: maxOutput}
+	running, kill := context.WithCancel(ctx)
+	defer kill()
+	out := limited{room: maxOutput, overflow: kill}
 	complaint := limited{room: 4 << 10}
-	cmd := exec.CommandContext(ctx, p.path, args...)
+	cmd := exec.CommandContext(running, p.path, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8") // the text's encoding
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	// A group of its own: Ctrl-C on the terminal must not end a word that the
-	// campaign still waits for.
+	// campaign still waits for. With it ends what the program itself started.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second // for pipes that a killed program's child holds
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second // should a child have left the group, and hold our pipes
 	err := cmd.Run()
 	switch {
 	case err == nil:
-		return out.Bytes(), nil
+		return out.kept.Bytes(), nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", p.name, ctx.Err())
-	case out.full:
+	case out.overflowed:
 		return nil, fmt.Errorf("%s: %w", p.name, errTooMuch)
 	default:
-		message := strings.Join(strings.Fields(complaint.String()), " ")
-		return out.Bytes(), fmt.Errorf("%s: %w: %s", p.name, err, message)
+		message := strings.Join(strings.Fields(complaint.kept.String()), " ")
+		return out.kept.Bytes(), fmt.Errorf("%s: %w: %s", p.name, err, message)
 	}
 }
 
-// limited keeps what is written to it until it is full, and then refuses more.
+// limited keeps what is written to it as long as there is room. More than that
+// it passes over or, if there is an overflow, calls that and refuses.
 type limited struct {
-	bytes.Buffer
-	room int
-	full bool
+	kept       bytes.Buffer
+	room       int
+	overflow   func()
+	overflowed bool
 }
 
 func (l *limited) Write(b []byte) (int, error) {
-	if l.Len()+len(b) > l.room {
-		l.full = true
+	switch {
+	case l.kept.Len()+len(b) <= l.room:
+		return l.kept.Write(b)
+	case l.overflow == nil:
+		return len(b), nil
+	default:
+		l.overflowed = true
+		l.overflow()
 		return 0, errTooMuch
 	}
-	return l.Buffer.Write(b)
 }
 
 // CheckText refuses what no program could speak, as [tts.ErrUnspeakable].
