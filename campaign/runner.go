@@ -85,6 +85,16 @@ type Standing struct {
 // Left is how many plays are still to be measured.
 func (t Standing) Left() int { return t.Planned - t.Measured }
 
+// Standing returns where the campaign stands by what is stored, under the rules
+// of the spec.
+func (r *Runner) Standing() (Standing, error) {
+	score, err := r.newScore()
+	if err != nil {
+		return Standing{}, err
+	}
+	return score.standing, nil
+}
+
 // Run plays what the store does not hold yet, and returns where the campaign
 // then stands. It returns early, without an error, when Stop is closed. An
 // error means that nothing more can be measured for now: what was measured is

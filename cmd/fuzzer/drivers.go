@@ -84,6 +84,7 @@ func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, note func(for
 	limits := a.config.Synthesis.limits(func(why error, wait time.Duration) {
 		note("waiting %v for a voice: %v", wait.Round(time.Second), why)
 	})
+	throttled := map[string]tts.Synthesizer{}
 	for _, v := range voices {
 		if s.engines[v.Engine] == nil {
 			e, err := a.openSynthesizer(ctx, v.Engine)
@@ -91,9 +92,10 @@ func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, note func(for
 				return nil, s.closing(err)
 			}
 			s.engines[v.Engine] = e
-			s.caches[v.Engine] = tts.NewCache(a.config.Cache, tts.Throttle(e, limits))
+			throttled[v.Engine] = tts.Throttle(e, limits)
+			s.caches[v.Engine] = tts.NewCache(a.config.Cache, throttled[v.Engine])
 		}
-		names, err := s.engines[v.Engine].Voices(ctx)
+		names, err := throttled[v.Engine].Voices(ctx)
 		if err != nil {
 			return nil, s.closing(fmt.Errorf("listing the voices of %s: %w", v.Engine, err))
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,15 +19,32 @@ import (
 	"wakefuzz/campaign"
 )
 
-// The ways to show a campaign while it runs.
+// outputMode is how a campaign is shown while it runs: the value of a flag.
+type outputMode string
+
 const (
-	outputAuto  = "auto"
-	outputPlain = "plain"
-	outputJSON  = "json"
+	outputAuto  outputMode = "auto"
+	outputPlain outputMode = "plain"
+	outputJSON  outputMode = "json"
 )
 
-func addOutputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVar(output, "output", outputAuto, "how to show progress: auto (a bar on a terminal), plain (lines), or json (an object a line on standard output)")
+// Set, String and Type implement pflag.Value.
+func (m *outputMode) Set(s string) error {
+	switch mode := outputMode(s); mode {
+	case outputAuto, outputPlain, outputJSON:
+		*m = mode
+		return nil
+	default:
+		return errors.New("it is not one of: auto, plain, json")
+	}
+}
+
+func (m *outputMode) String() string { return string(*m) }
+
+func (m *outputMode) Type() string { return "mode" }
+
+func addOutputFlag(cmd *cobra.Command, output *outputMode) {
+	cmd.Flags().Var(output, "output", "how to show progress: auto (a bar on a terminal), plain (lines), or json (an object a line on standard output)")
 }
 
 // display shows a campaign while it runs. It may be used by several goroutines.
@@ -37,24 +55,23 @@ type display interface {
 	play(campaign.Event)
 	// note shows a line beside the progress.
 	note(format string, args ...any)
-	// end takes down what is left on the screen, for what is printed next.
-	end(campaign.Standing)
+	// end says how the run ended, and takes down what is left on the screen,
+	// for what is printed next. The error itself is printed there.
+	end(campaign.Standing, error)
 }
 
-func (a *app) newDisplay(output string) (display, error) {
+func (a *app) newDisplay(output outputMode) display {
 	terminal := false
 	if f, ok := a.stderr.(*os.File); ok {
 		terminal = term.IsTerminal(int(f.Fd()))
 	}
 	switch {
 	case output == outputJSON:
-		return &jsonDisplay{out: json.NewEncoder(a.stdout)}, nil
-	case output == outputPlain, output == outputAuto && !terminal:
-		return &lineDisplay{w: a.stderr}, nil
-	case output == outputAuto:
-		return &barDisplay{w: a.stderr}, nil
+		return &jsonDisplay{out: json.NewEncoder(a.stdout)}
+	case output == outputAuto && terminal:
+		return &barDisplay{w: a.stderr}
 	default:
-		return nil, usagef("--output: %q is not one of: auto, plain, json", output)
+		return &lineDisplay{w: a.stderr}
 	}
 }
 
@@ -100,9 +117,11 @@ type barDisplay struct {
 }
 
 func (d *barDisplay) begin(t campaign.Standing) {
-	d.pace, d.tally = pace{time.Now(), t}, t
-	d.bars = mpb.New(mpb.WithOutput(d.w), mpb.WithAutoRefresh(), mpb.WithWidth(24))
-	d.bar = d.bars.AddBar(int64(t.Planned),
+	bars := mpb.New(mpb.WithOutput(d.w), mpb.WithAutoRefresh(), mpb.WithWidth(24))
+	d.mu.Lock()
+	d.pace, d.tally, d.bars = pace{time.Now(), t}, t, bars
+	d.mu.Unlock()
+	d.bar = bars.AddBar(int64(t.Planned),
 		mpb.PrependDecorators(decor.CountersNoUnit("%d/%d plays ")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 			d.mu.Lock()
@@ -120,15 +139,18 @@ func (d *barDisplay) play(e campaign.Event) {
 }
 
 func (d *barDisplay) note(format string, args ...any) {
+	d.mu.Lock()
+	bars := d.bars
+	d.mu.Unlock()
 	line := fmt.Sprintf(format+"\n", args...)
-	if d.bars == nil {
+	if bars == nil {
 		fmt.Fprint(d.w, line)
 		return
 	}
-	_, _ = d.bars.Write([]byte(line)) // a lost note is in the log
+	_, _ = bars.Write([]byte(line)) // a lost note is in the log
 }
 
-func (d *barDisplay) end(campaign.Standing) {
+func (d *barDisplay) end(campaign.Standing, error) {
 	if d.bars != nil {
 		d.bar.Abort(false)
 		d.bars.Wait()
@@ -169,8 +191,10 @@ func (d *lineDisplay) note(format string, args ...any) {
 	fmt.Fprintf(d.w, format+"\n", args...)
 }
 
-func (d *lineDisplay) end(t campaign.Standing) {
-	d.note("%d of %d plays are stored", t.Measured, t.Planned)
+func (d *lineDisplay) end(t campaign.Standing, err error) {
+	if err == nil { // an error says so itself
+		d.note("%d of %d plays are stored", t.Measured, t.Planned)
+	}
 }
 
 // jsonDisplay is one object a line. The fields are documented in
@@ -237,4 +261,14 @@ func (d *jsonDisplay) note(format string, args ...any) {
 	d.emit(jsonEvent{Event: "note", Message: fmt.Sprintf(format, args...)})
 }
 
-func (d *jsonDisplay) end(t campaign.Standing) { d.emit(jsonEvent{Event: "end"}.with(t)) }
+func (d *jsonDisplay) end(t campaign.Standing, err error) {
+	state, ok := map[int]string{
+		exitDone:        "complete",
+		exitUnmeasured:  "unmeasured",
+		exitInterrupted: "interrupted",
+	}[exitCode(err)]
+	if !ok {
+		state = "failed"
+	}
+	d.emit(jsonEvent{Event: "end", State: state, Message: describe(err)}.with(t))
+}

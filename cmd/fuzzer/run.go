@@ -21,7 +21,8 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	var dir, output string
+	var dir string
+	output := outputAuto
 	cmd := &cobra.Command{
 		Use:   "run CAMPAIGN-FILE",
 		Short: "Carry out a campaign, or go on with it",
@@ -60,7 +61,7 @@ measured is measured twice.`,
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	var output string
+	output := outputAuto
 	cmd := &cobra.Command{
 		Use:     "resume FOLDER",
 		Short:   "Go on with a campaign that was stopped",
@@ -107,13 +108,37 @@ func adopt(dir string, store *results.Store, spec campaign.Spec) error {
 	return campaign.Adopt(dir, frozen, spec)
 }
 
-// create selects the words and makes the campaign's folder.
+// create selects the words and makes the campaign's folder, once it is sure
+// that the campaign can be carried out: a campaign that exists is bound to its
+// file, so a mistake there has to show before.
 func (a *app) create(ctx context.Context, dir, base string, spec campaign.Spec, wake wordlists.Word) (*results.Store, error) {
 	words, err := a.selectWords(ctx, base, wake, spec.Words, spec.Seed)
 	if err != nil {
 		return nil, err
 	}
+	if err := a.rehearse(ctx, spec); err != nil {
+		return nil, err
+	}
 	return campaign.Create(dir, spec, wake, words, version())
+}
+
+// rehearse opens what speaks and what listens, and closes it again.
+func (a *app) rehearse(ctx context.Context, spec campaign.Spec) error {
+	speaker, err := a.openSpeaker(ctx, spec.Voices, a.complain)
+	if err != nil {
+		return err
+	}
+	speaker.Close()
+	bench, err := a.openBench(spec)(0)
+	if err != nil {
+		return err
+	}
+	return bench.Close()
+}
+
+// complain tells the user what is worth knowing while a command works.
+func (a *app) complain(format string, args ...any) {
+	fmt.Fprintf(a.stderr, format+"\n", args...)
 }
 
 // readSpec reads a campaign file and finds its wake word, on which the defaults
@@ -180,7 +205,7 @@ func (a *app) selectWords(ctx context.Context, base string, wake wordlists.Word,
 }
 
 // play runs a campaign until it is done or stopped, and prints what it found.
-func (a *app) play(ctx context.Context, dir string, store *results.Store, spec campaign.Spec, output string) error {
+func (a *app) play(ctx context.Context, dir string, store *results.Store, spec campaign.Spec, output outputMode) error {
 	logFile, err := campaign.OpenLog(dir)
 	if err != nil {
 		return err
@@ -188,66 +213,64 @@ func (a *app) play(ctx context.Context, dir string, store *results.Store, spec c
 	defer logFile.Close()
 	log := slog.New(slog.NewJSONHandler(logFile, nil))
 
-	ctx, stop, release := a.interruptible(ctx)
+	display := a.newDisplay(output)
+	ctx, stop, release := interruptible(ctx, display.note)
 	defer release()
-	display, err := a.newDisplay(output)
-	if err != nil {
-		return err
-	}
-	speaker, err := a.openSpeaker(ctx, spec.Voices, func(format string, args ...any) {
-		display.note(format, args...)
-		log.Warn(fmt.Sprintf(format, args...))
-	})
-	if err != nil {
-		return err
-	}
-	defer speaker.Close()
-	facts, err := speaker.Facts(ctx)
-	if err != nil {
-		return err
-	}
 	runner := campaign.Runner{
-		Spec:       spec,
-		Store:      store,
-		Speak:      speaker.Speak,
-		VoiceFacts: facts,
-		OpenBench:  a.openBench(spec),
-		Workers:    workers(spec),
-		Version:    version(),
-		Stop:       stop,
-		Begin:      display.begin,
-		Report:     display.play,
-		Log:        log,
+		Spec:      spec,
+		Store:     store,
+		OpenBench: a.openBench(spec),
+		Workers:   workers(spec),
+		Version:   version(),
+		Stop:      stop,
+		Begin:     display.begin,
+		Report:    display.play,
+		Log:       log,
 	}
-	log.Info("run begins", "version", version(), "pid", os.Getpid(), "workers", runner.Workers)
-	tally, err := runner.Run(ctx)
-	display.end(tally)
-	log.Info("run ends", "measured", tally.Measured, "planned", tally.Planned, "error", fmt.Sprint(err))
-	if err == nil && tally.Left() == 0 {
-		return a.printResult(output, store, spec)
+	standing, err := runner.Standing()
+	if err == nil && standing.Left() > 0 { // else there is nothing to open a voice or a bench for
+		log.Info("run begins", "version", version(), "pid", os.Getpid(), "workers", runner.Workers)
+		standing, err = a.measure(ctx, runner, standing, display.note)
+		log.Info("run ends", "measured", standing.Measured, "planned", standing.Planned, "error", err)
 	}
-	resume := fmt.Sprintf("%d of %d plays are stored; go on with: fuzzer resume %s", tally.Measured, tally.Planned, dir)
+	resume := fmt.Sprintf("%d of %d plays are stored; go on with: fuzzer resume %s", standing.Measured, standing.Planned, dir)
+	tried := err == nil && (standing.Left() == 0 || !runner.Stopped())
 	switch {
-	case ctx.Err() != nil, err == nil && runner.Stopped():
-		return unfinished{exitInterrupted, "interrupted; " + resume}
-	case err != nil:
-		return fmt.Errorf("%w\n%s", err, resume)
+	case tried && standing.Left() == 0:
+	case tried:
+		err = unfinished{exitUnmeasured, fmt.Sprintf("%d plays could not be measured; the log in %s says why; %s", standing.Left(), dir, resume)}
+	case err == nil, ctx.Err() != nil:
+		err = unfinished{exitInterrupted, "interrupted; " + resume}
 	default:
-		return errors.Join(a.printResult(output, store, spec),
-			unfinished{exitUnmeasured, fmt.Sprintf("%d plays could not be measured; the log in %s says why; %s", tally.Left(), dir, resume)})
+		err = fmt.Errorf("%w\n%s", err, resume)
 	}
+	display.end(standing, err)
+	if tried && output != outputJSON { // which is objects only; fuzzer export has the table
+		err = errors.Join(a.export(store.Reader, spec, export.Table, export.Options{}), err)
+	}
+	return err
 }
 
-func (a *app) printResult(output string, store *results.Store, spec campaign.Spec) error {
-	if output == outputJSON {
-		return nil // objects only; fuzzer export has the table
+// measure opens the voices and has the runner play what is left.
+func (a *app) measure(ctx context.Context, runner campaign.Runner, standing campaign.Standing, note func(string, ...any)) (campaign.Standing, error) {
+	speaker, err := a.openSpeaker(ctx, runner.Spec.Voices, func(format string, args ...any) {
+		note(format, args...)
+		runner.Log.Warn(fmt.Sprintf(format, args...))
+	})
+	if err != nil {
+		return standing, err
 	}
-	return a.export(store.Reader, spec, export.Table, export.Options{})
+	defer speaker.Close()
+	runner.Speak = speaker.Speak
+	if runner.VoiceFacts, err = speaker.Facts(ctx); err != nil {
+		return standing, err
+	}
+	return runner.Run(ctx)
 }
 
 // interruptible turns the first Ctrl-C, or SIGTERM, into a stop after the play
 // in hand, and the second into the end of the context.
-func (a *app) interruptible(parent context.Context) (ctx context.Context, stop <-chan struct{}, release func()) {
+func interruptible(parent context.Context, note func(format string, args ...any)) (ctx context.Context, stop <-chan struct{}, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -258,7 +281,7 @@ func (a *app) interruptible(parent context.Context) (ctx context.Context, stop <
 		case <-ctx.Done():
 			return
 		}
-		fmt.Fprintln(a.stderr, "finishing the play in hand; Ctrl-C again stops at once")
+		note("finishing the play in hand; Ctrl-C again stops at once")
 		close(stopping)
 		select {
 		case <-signals:

@@ -39,9 +39,7 @@ prices in the configuration.`,
 			if err != nil {
 				return err
 			}
-			speaker, err := a.openSpeaker(ctx, spec.Voices, func(format string, args ...any) {
-				fmt.Fprintf(a.stderr, format+"\n", args...)
-			})
+			speaker, err := a.openSpeaker(ctx, spec.Voices, a.complain)
 			if err != nil {
 				return err
 			}
