@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"wakefuzz/bench"
 )
@@ -47,7 +48,7 @@ type Reader struct {
 func (r *Reader) RunnerPID() int { return r.runner }
 
 // readDB opens the store in the file, which it takes over, for reading. It
-// returns bbolt.ErrTimeout while a runner holds the file.
+// returns berrors.ErrTimeout while a runner holds the file.
 func readDB(file *os.File, path string) (*Reader, error) {
 	info, err := file.Stat()
 	if err == nil && info.Size() == 0 {
@@ -67,7 +68,7 @@ func readDB(file *os.File, path string) (*Reader, error) {
 		})
 		return err
 	})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, err
 	}
 	if err != nil {
@@ -130,7 +131,7 @@ func (r *Reader) read(fn func(*bbolt.Tx) error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrNewerSchema), errors.Is(err, bbolt.ErrDatabaseNotOpen):
+	case errors.Is(err, ErrNewerSchema), errors.Is(err, berrors.ErrDatabaseNotOpen):
 		return fmt.Errorf("%s: %w", r.path, err)
 	default:
 		return damaged(r.path, err)

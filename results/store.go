@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Store is a campaign's store, open for writing by its only runner. Its
@@ -51,8 +52,7 @@ func Create(dir string, c Campaign, trials []Trial) (*Store, error) {
 		return nil, err
 	}
 	if err := create(dir, c, trials); err != nil {
-		lock.release()
-		return nil, err
+		return nil, errors.Join(err, lock.release())
 	}
 	return open(dir, lock)
 }
@@ -184,7 +184,7 @@ func open(dir string, lock *lock) (s *Store, err error) {
 		db, err = bbolt.Open(path, 0o644, &bbolt.Options{Timeout: readersPatience})
 		return err
 	})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, &LockedError{Dir: dir}
 	}
 	if err != nil {
@@ -336,7 +336,7 @@ func View(ctx context.Context, dir string) (*Reader, error) {
 			return nil, missing(dir, err)
 		}
 		r, err := readDB(file, path)
-		if !errors.Is(err, bbolt.ErrTimeout) {
+		if !errors.Is(err, berrors.ErrTimeout) {
 			return r, err
 		}
 		file, err = fetchCopy(ctx, dir)
