@@ -2,8 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -125,27 +123,10 @@ func (a *app) distances(cmd *cobra.Command, metric phoneme.Metric, to, pronuncia
 }
 
 func writeDistances(w io.Writer, format string, rows []distanceRow) error {
-	switch format {
-	case "csv":
-		out := csv.NewWriter(w)
-		out.Write([]string{"word", "code", "distance"})
-		for _, r := range rows {
-			out.Write([]string{r.Word, r.Code, strconv.Itoa(r.Distance)})
-		}
-		out.Flush()
-		return out.Error()
-	case "json":
-		out := json.NewEncoder(w)
-		out.SetIndent("", "  ")
-		return out.Encode(rows)
-	case "table":
-		out := bufio.NewWriter(w)
-		fmt.Fprintf(out, "%-20s %8s  %s\n", "word", "distance", "code")
-		for _, r := range rows {
-			fmt.Fprintf(out, "%-20s %8d  %s\n", r.Word, r.Distance, r.Code)
-		}
-		return out.Flush()
-	default:
-		return usagef("--format: %q is not one of: table, csv, json", format)
-	}
+	return listing[distanceRow]{
+		columns: []string{"word", "code", "distance"},
+		fields:  func(r distanceRow) []string { return []string{r.Word, r.Code, strconv.Itoa(r.Distance)} },
+		head:    fmt.Sprintf("%-20s %8s  %s", "word", "distance", "code"),
+		line:    func(r distanceRow) string { return fmt.Sprintf("%-20s %8d  %s", r.Word, r.Distance, r.Code) },
+	}.write(w, format, rows)
 }

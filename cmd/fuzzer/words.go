@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -98,31 +95,18 @@ func wordRows(words []wordlists.Word, wake wordlists.Word, metric phoneme.Metric
 }
 
 func writeWords(w io.Writer, format string, rows []wordRow) error {
-	switch format {
-	case "csv":
-		out := csv.NewWriter(w)
-		out.Write([]string{"word", "pronunciation", "phonemes", "guessed", "list", "code", "distance"})
-		for _, r := range rows {
-			out.Write([]string{r.Word, string(r.Pronunciation), strconv.Itoa(r.Phonemes), strconv.FormatBool(r.Guessed), r.List, r.Code, strconv.Itoa(r.Distance)})
-		}
-		out.Flush()
-		return out.Error()
-	case "json":
-		out := json.NewEncoder(w)
-		out.SetIndent("", "  ")
-		return out.Encode(rows)
-	case "table":
-		out := bufio.NewWriter(w)
-		fmt.Fprintf(out, "%-20s %8s  %-12s %s\n", "word", "distance", "code", "pronunciation")
-		for _, r := range rows {
-			mark := ""
+	return listing[wordRow]{
+		columns: []string{"word", "pronunciation", "phonemes", "guessed", "list", "code", "distance"},
+		fields: func(r wordRow) []string {
+			return []string{r.Word, string(r.Pronunciation), strconv.Itoa(r.Phonemes), strconv.FormatBool(r.Guessed), r.List, r.Code, strconv.Itoa(r.Distance)}
+		},
+		head: fmt.Sprintf("%-20s %8s  %-12s %s", "word", "distance", "code", "pronunciation"),
+		line: func(r wordRow) string {
+			line := fmt.Sprintf("%-20s %8d  %-12s %s", r.Word, r.Distance, r.Code, r.Pronunciation)
 			if r.Guessed {
-				mark = " (guessed)"
+				line += " (guessed)"
 			}
-			fmt.Fprintf(out, "%-20s %8d  %-12s %s%s\n", r.Word, r.Distance, r.Code, r.Pronunciation, mark)
-		}
-		return out.Flush()
-	default:
-		return usagef("--format: %q is not one of: table, csv, json", format)
-	}
+			return line
+		},
+	}.write(w, format, rows)
 }
