@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -113,11 +114,19 @@ func TestBadSpecs(t *testing.T) {
 }
 
 func TestFrozenSpecIsTheSpec(t *testing.T) {
-	every, err := os.ReadFile("../examples/every-key.yaml")
-	if err != nil {
-		t.Fatal(err)
+	examples, err := filepath.Glob("../examples/*.yaml")
+	if err != nil || len(examples) < 3 {
+		t.Fatalf("examples %q, %v", examples, err)
 	}
-	for _, text := range []string{smallSpec, string(every)} {
+	texts := []string{smallSpec}
+	for _, example := range examples {
+		text, err := os.ReadFile(example)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+	}
+	for _, text := range texts {
 		spec := parse(t, text)
 		frozen, err := spec.YAML()
 		if err != nil {
