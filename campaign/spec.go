@@ -27,13 +27,9 @@ var ErrSpec = errors.New("campaign file")
 // include lists, stays far below.
 const maxSpecBytes = 1 << 20
 
-// The paper's figures, section 5.5 and Table 5.
-const (
-	// PaperPlays is how often each word is played.
-	PaperPlays = 10
-	// PaperHitRate is the lowest rate that Table 5 lists, 2 of 10.
-	PaperHitRate = 0.2
-)
+// PaperPlays is how often the paper played each word in its last round, section
+// 5.5 and Table 5.
+const PaperPlays = 10
 
 // Spec is a campaign file. The example file examples/every-key.yaml documents
 // every key.
@@ -105,7 +101,7 @@ func Default() Spec {
 	return Spec{
 		Seed:     1,
 		Protocol: ProtocolSpec{Kind: "exhaustive", Plays: PaperPlays, Tries: 3},
-		Judge:    JudgeSpec{Engine: engine.DefaultRule(), HitRate: PaperHitRate},
+		Judge:    JudgeSpec{Engine: engine.DefaultRule(), HitRate: results.PaperHitRate},
 		Rank:     RankSpec{Metric: phoneme.MetricDoubleMetaphone, Order: results.OrderDistance},
 	}
 }

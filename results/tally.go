@@ -2,6 +2,7 @@ package results
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -22,7 +23,7 @@ type Judging struct {
 	Rules oracle.Rules
 	// Metric is the distance to the wake word.
 	Metric phoneme.Metric
-	// HitRate is the rate from which a word is a hit, in [0, 1].
+	// HitRate is the share of its plays that makes a word a hit; see [IsHit].
 	HitRate float64
 }
 
@@ -46,7 +47,7 @@ type Row struct {
 	// Rate is k/n, or 0 where n is 0. Lower and Upper are its 95 % interval;
 	// see [Wilson].
 	Rate, Lower, Upper float64
-	// Hit is true where Rate is at least the judging's HitRate, and n not 0.
+	// Hit is what IsHit says of the row.
 	Hit bool
 	// Code is the word's code under the judging's metric, and Distance its
 	// distance to the wake word's.
@@ -130,7 +131,7 @@ func Tally(r *Reader, j Judging) (Report, error) {
 		row := Row{Trial: trial}
 		wake.compare(&row)
 		row.add(plays[r.plan.first[i]:r.plan.first[i+1]], t)
-		row.Hit = row.Measured > 0 && row.Rate >= j.HitRate
+		row.Hit = IsHit(row.Reacted, trial.Plays, j.HitRate)
 		if trial.Role == RolePositive {
 			report.Controls = append(report.Controls, row)
 			continue
@@ -216,6 +217,14 @@ func median(d []time.Duration) time.Duration {
 	return (d[(len(d)-1)/2] + d[len(d)/2]) / 2
 }
 
+// IsHit says whether a word that reacted in so many of its planned plays is a
+// hit at that rate. Plays that are not measured count as not reacted, so that
+// a word is no hit after one play of ten, and once it is one it stays one.
+func IsHit(reacted, planned int, rate float64) bool {
+	const rounding = 1e-9 // 0.7 of 10 plays is 7, whatever binary fractions say
+	return reacted > 0 && float64(reacted) >= rate*float64(planned)-rounding
+}
+
 // Wilson is the 95 % score interval of a proportion of which k of n were seen
 // (E. B. Wilson, "Probable inference, the law of succession, and statistical
 // inference", J. Am. Stat. Assoc. 22, 1927). Unlike the textbook's normal
@@ -258,6 +267,20 @@ const (
 
 // Orders lists the orders.
 func Orders() []Order { return []Order{OrderDistance, OrderRate, OrderLowerBound} }
+
+// ParseOrder is the order of that name. The error lists the names.
+func ParseOrder(name string) (Order, error) {
+	if o := Order(name); slices.Contains(Orders(), o) {
+		return o, nil
+	}
+	return "", fmt.Errorf("no order %.40q: use one of %v", name, Orders())
+}
+
+// UnmarshalText is ParseOrder, for decoders.
+func (o *Order) UnmarshalText(text []byte) (err error) {
+	*o, err = ParseOrder(string(text))
+	return err
+}
 
 // Rank sorts the rows. An unknown order is OrderDistance.
 func Rank(rows []Row, order Order) {

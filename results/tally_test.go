@@ -18,7 +18,7 @@ import (
 	"wakefuzz/results"
 )
 
-// The figures are those of scipy 1.16, binomtest(k, n).proportion_ci(method="wilson").
+// The figures are those of scipy binomtest(k, n).proportion_ci(method="wilson").
 func TestWilson(t *testing.T) {
 	for _, c := range []struct {
 		k, n         int
@@ -442,4 +442,24 @@ func BenchmarkCampaign(b *testing.B) {
 		}
 		return s.Close()
 	})
+}
+
+func TestIsHit(t *testing.T) {
+	for _, test := range []struct {
+		reacted, planned int
+		rate             float64
+		want             bool
+	}{
+		{2, 10, results.PaperHitRate, true},
+		{1, 10, results.PaperHitRate, false},
+		{0, 10, 0, false},
+		{0, 10, 1e-12, false},
+		{7, 10, 0.7, true}, // 0.7 * 10 is more than 7 in binary
+		{10, 10, 1, true},
+		{9, 10, 1, false},
+	} {
+		if got := results.IsHit(test.reacted, test.planned, test.rate); got != test.want {
+			t.Errorf("%d of %d at %g: %v", test.reacted, test.planned, test.rate, got)
+		}
+	}
 }

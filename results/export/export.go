@@ -37,7 +37,8 @@
 //	rate              k/n, 0 to 1
 //	rate_low          lower end of the 95 % Wilson interval of the rate
 //	rate_high         upper end of it
-//	hit               true if the rate is at least the report's hit rate
+//	hit               true if the device reacted in at least the report's hit rate
+//	                  of the plays planned
 //	peak              highest strength, in the oracle's unit: an engine's score
 //	latency_ms        median time from the end of the sound to the reaction, in
 //	                  milliseconds; negative if it came before the end
