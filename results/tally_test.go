@@ -18,7 +18,7 @@ import (
 	"wakefuzz/results"
 )
 
-// The figures are those of scipy binomtest(k, n).proportion_ci(method="wilson").
+// The figures are those of scipy's binomtest(k, n).proportion_ci(method="wilson").
 func TestWilson(t *testing.T) {
 	for _, c := range []struct {
 		k, n         int
