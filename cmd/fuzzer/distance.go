@@ -87,13 +87,13 @@ func readWords(r io.Reader) ([]string, error) {
 }
 
 func (a *app) distances(cmd *cobra.Command, metric phoneme.Metric, to, pronunciation string, texts []string) ([]distanceRow, error) {
-	dictionary, err := wordlists.CMU()
-	if err != nil {
-		return nil, err
-	}
 	code := func(text string) (string, error) { return metric.Code(text, ""), nil }
 	wake := metric.Code(to, "")
 	if metric == phoneme.MetricPhonemes {
+		dictionary, err := wordlists.CMU()
+		if err != nil {
+			return nil, err
+		}
 		word, err := wakeWord(to, pronunciation)
 		if err != nil {
 			return nil, err
