@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -32,6 +36,7 @@ func (s suite) Run() int {
 		"XDG_CONFIG_HOME=" + filepath.Join(dir, "config"),
 		"WAKEFUZZ_CACHE=" + filepath.Join(dir, "clips"),
 		"WAKEFUZZ_DATA=" + defaultConfig().Data,
+		"GORACE=atexit_sleep_ms=0", // the race detector would have every child wait a second
 	}
 	code := s.M.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
@@ -55,14 +60,97 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// outcome is how a child process ended.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// finish runs a command to its end.
+func finish(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	o := outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	if o.code != exitDone {
+		if err := checkComplaint(o.stderr); err != nil {
+			t.Errorf("%v: %v", cmd.Args, err)
+		}
+	}
+	return o
+}
+
+// succeed runs the program, which has to succeed.
+func succeed(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return fail(t, exitDone, args...)
+}
+
+// fail runs the program, which has to end with the exit code.
+func fail(t *testing.T, code int, args ...string) outcome {
+	t.Helper()
+	return finishWith(t, code, command(t, args...))
+}
+
+func finishWith(t *testing.T, code int, cmd *exec.Cmd) outcome {
+	t.Helper()
+	o := finish(t, cmd)
+	if o.code != code {
+		t.Fatalf("%v: exit code %d, want %d\n%s%s", cmd.Args, o.code, code, o.stdout, o.stderr)
+	}
+	return o
+}
+
+// says makes sure that the outcome's standard error has each of the texts.
+func (o outcome) says(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(o.stderr, text) {
+			t.Errorf("stderr lacks %q:\n%s", text, o.stderr)
+		}
+	}
+}
+
+// checkComplaint returns what is wrong with how the program says that it
+// failed: in one line that begins with its name, and without a stack trace.
+func checkComplaint(stderr string) error {
+	if n := strings.Count("\n"+stderr, "\nfuzzer: "); n != 1 {
+		return fmt.Errorf("%d lines say what failed, want 1:\n%s", n, stderr)
+	}
+	for _, trace := range []string{"panic", "goroutine ", "runtime error", ".go:"} {
+		if strings.Contains(stderr, trace) {
+			return fmt.Errorf("a stack trace:\n%s", stderr)
+		}
+	}
+	return nil
+}
+
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"fails": fails},
 		Setup: func(env *testscript.Env) error {
 			env.Vars = append(env.Vars, environment...)
 			return nil
 		},
 	})
+}
+
+// fails is a command of the scripts: "fails CODE ARG..." runs the program with
+// the arguments. It has to fail with the exit code, and to say why as it should.
+func fails(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec("fuzzer", args[1:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != want {
+		ts.Fatalf("exit code %d expected: %v", want, err)
+	}
+	ts.Check(checkComplaint(ts.ReadFile("stderr")))
 }
