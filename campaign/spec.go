@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml"
@@ -270,8 +271,8 @@ func orNone(s string) string {
 	return s
 }
 
-// explain turns an error of the YAML decoder into ":line:column: what", and
-// names the nearest known key where one is unknown.
+// explain turns an error of the YAML decoder into ":line:column: what", names
+// the nearest known key where one is unknown, and says what a value should be.
 func explain(err error, drivers Drivers) string {
 	var at yaml.Error
 	if !errors.As(err, &at) || at.GetToken() == nil {
@@ -286,8 +287,32 @@ func explain(err error, drivers Drivers) string {
 			message += fmt.Sprintf("; did you mean %q?", near)
 		}
 	}
+	var wrong *yaml.TypeError
+	var large *yaml.OverflowError
+	switch {
+	case errors.As(err, &wrong):
+		message = fmt.Sprintf("%q is not %s", wrong.Token.Value, kind(wrong.DstType))
+	case errors.As(err, &large):
+		message = large.SrcNum + " is out of range"
+	}
 	position := at.GetToken().Position
 	return fmt.Sprintf(":%d:%d: %s", position.Line, position.Column, message)
+}
+
+// kind says what a value of the type looks like in a file.
+func kind(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration, such as 1.2s"
+	case reflect.Int <= t.Kind() && t.Kind() <= reflect.Uint64:
+		return "a whole number"
+	case t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64:
+		return "a number"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	default:
+		return "a " + t.Kind().String()
+	}
 }
 
 // nearest returns the known key closest to the given one, or "" where none is
