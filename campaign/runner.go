@@ -96,13 +96,16 @@ func (r *Runner) Standing() (Standing, error) {
 }
 
 // Run plays what the store does not hold yet, and returns where the campaign
-// then stands. It returns early, without an error, when Stop is closed. An
-// error means that nothing more can be measured for now: what was measured is
+// then stands. With nothing left to play it opens no bench and speaks no word.
+// It returns early, without an error, when Stop is closed. An error means that nothing more can be measured for now: what was measured is
 // stored, and a later Run goes on from there.
 func (r *Runner) Run(ctx context.Context) (Standing, error) {
 	score, err := r.newScore()
 	if err != nil {
 		return Standing{}, err
+	}
+	if score.standing.Left() == 0 {
+		return score.standing, r.keepSpec()
 	}
 	benches, err := r.openBenches()
 	if err != nil {
@@ -183,6 +186,26 @@ func (r *Runner) beginSession(benchFacts map[string]string) (uint32, error) {
 			}
 		}
 	}
+	return r.storeSession(facts)
+}
+
+// keepSpec stores the spec of a complete campaign for those who judge it later,
+// by a session in which nothing is played, unless it is the stored one.
+func (r *Runner) keepSpec() error {
+	sessions, err := r.Store.Sessions()
+	if err != nil {
+		return err
+	}
+	spec, err := r.Spec.YAML()
+	last := sessions[len(sessions)-1] // a complete campaign has had one
+	if err != nil || spec == last.Spec {
+		return err
+	}
+	_, err = r.storeSession(last.Facts)
+	return err
+}
+
+func (r *Runner) storeSession(facts map[string]string) (uint32, error) {
 	spec, err := r.Spec.YAML()
 	if err != nil {
 		return 0, err

@@ -476,6 +476,28 @@ func TestAChangedBenchIsRefused(t *testing.T) {
 	}
 }
 
+// A complete campaign needs neither voice nor bench, and keeps a rule that it
+// is judged by from now on.
+func TestACompleteCampaignIsJudgedAnew(t *testing.T) {
+	r := newRig(t)
+	r.run()
+	r.reopen()
+	r.Speak, r.OpenBench = nil, nil
+	for _, sessions := range []int{1, 2, 2} {
+		if tally := r.run(); tally.Left() != 0 {
+			t.Errorf("%d plays left", tally.Left())
+		}
+		stored, err := r.store.Sessions()
+		if err != nil || len(stored) != sessions {
+			t.Fatalf("%d sessions, want %d; %v", len(stored), sessions, err)
+		}
+		if last, err := campaign.FrozenSpec(r.store.Campaign(), stored, drivers); err != nil || last.Judge != r.Runner.Spec.Judge {
+			t.Errorf("stored rule %+v, want %+v; %v", last.Judge, r.Runner.Spec.Judge, err)
+		}
+		r.Runner.Spec.Judge.HitRate = 1
+	}
+}
+
 func TestBenchesThatCantBeOpened(t *testing.T) {
 	r := newRig(t)
 	r.Workers = 3

@@ -227,12 +227,9 @@ func (a *app) play(ctx context.Context, dir string, store *results.Store, spec c
 		Report:    display.play,
 		Log:       log,
 	}
-	standing, err := runner.Standing()
-	if err == nil && standing.Left() > 0 { // else there is nothing to open a voice or a bench for
-		log.Info("run begins", "version", version(), "pid", os.Getpid(), "workers", runner.Workers)
-		standing, err = a.measure(ctx, runner, standing, display.note)
-		log.Info("run ends", "measured", standing.Measured, "planned", standing.Planned, "error", err)
-	}
+	log.Info("run begins", "version", version(), "pid", os.Getpid(), "workers", runner.Workers)
+	standing, err := a.measure(ctx, runner, display.note)
+	log.Info("run ends", "measured", standing.Measured, "planned", standing.Planned, "error", err)
 	resume := fmt.Sprintf("%d of %d plays are stored; go on with: fuzzer resume %s", standing.Measured, standing.Planned, dir)
 	tried := err == nil && (standing.Left() == 0 || !runner.Stopped())
 	switch {
@@ -251,19 +248,25 @@ func (a *app) play(ctx context.Context, dir string, store *results.Store, spec c
 	return err
 }
 
-// measure opens the voices and has the runner play what is left.
-func (a *app) measure(ctx context.Context, runner campaign.Runner, standing campaign.Standing, note func(string, ...any)) (campaign.Standing, error) {
-	speaker, err := a.openSpeaker(ctx, runner.Spec.Voices, func(format string, args ...any) {
-		note(format, args...)
-		runner.Log.Warn(fmt.Sprintf(format, args...))
-	})
+// measure has the runner play what is left, for which it opens the voices.
+func (a *app) measure(ctx context.Context, runner campaign.Runner, note func(format string, args ...any)) (campaign.Standing, error) {
+	standing, err := runner.Standing()
 	if err != nil {
 		return standing, err
 	}
-	defer speaker.Close()
-	runner.Speak = speaker.Speak
-	if runner.VoiceFacts, err = speaker.Facts(ctx); err != nil {
-		return standing, err
+	if standing.Left() > 0 {
+		speaker, err := a.openSpeaker(ctx, runner.Spec.Voices, func(format string, args ...any) {
+			note(format, args...)
+			runner.Log.Warn(fmt.Sprintf(format, args...))
+		})
+		if err != nil {
+			return standing, err
+		}
+		defer speaker.Close()
+		runner.Speak = speaker.Speak
+		if runner.VoiceFacts, err = speaker.Facts(ctx); err != nil {
+			return standing, err
+		}
 	}
 	return runner.Run(ctx)
 }
