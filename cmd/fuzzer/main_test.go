@@ -137,6 +137,7 @@ func TestScripts(t *testing.T) {
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"fails": fails},
 		Setup: func(env *testscript.Env) error {
 			env.Vars = append(env.Vars, environment...)
+			env.Setenv("DATA", defaultConfig().Data)
 			return nil
 		},
 	})
