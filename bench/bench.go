@@ -50,6 +50,12 @@ type Series struct {
 // At is the instant of which Values[i] speaks.
 func (s Series) At(i int) Instant { return s.Start.Add(time.Duration(i) * s.Step) }
 
+// Edge is a change of a light: from At on it is lit, or it is dark.
+type Edge struct {
+	At  Instant
+	Lit bool
+}
+
 // Observation is what one oracle recorded of one play.
 type Observation struct {
 	// Oracle is the name of the oracle that recorded it, such as "engine".
@@ -58,6 +64,10 @@ type Observation struct {
 	Watched Span
 	// Scores holds an engine's score per frame. Empty for other oracles.
 	Scores Series
+	// Edges holds a light's changes. The first stands at the beginning of the
+	// watched span and says whether the light was lit then. Empty for other
+	// oracles.
+	Edges []Edge
 	// Fault is why the record can't be used, or NoFault.
 	Fault Fault
 	// Detail explains the fault in words.

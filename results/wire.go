@@ -95,14 +95,22 @@ type wireAttempt struct {
 
 // wireObservation holds scores as little-endian float32, one after the other.
 type wireObservation struct {
-	Oracle       string `cbor:"1,keyasint"`
-	WatchedStart int64  `cbor:"2,keyasint,omitempty"`
-	WatchedEnd   int64  `cbor:"3,keyasint,omitempty"`
-	ScoresStart  int64  `cbor:"4,keyasint,omitempty"`
-	ScoresStep   int64  `cbor:"5,keyasint,omitempty"`
-	Scores       []byte `cbor:"6,keyasint,omitempty"`
-	Fault        string `cbor:"7,keyasint,omitempty"`
-	Detail       string `cbor:"8,keyasint,omitempty"`
+	Oracle       string     `cbor:"1,keyasint"`
+	WatchedStart int64      `cbor:"2,keyasint,omitempty"`
+	WatchedEnd   int64      `cbor:"3,keyasint,omitempty"`
+	ScoresStart  int64      `cbor:"4,keyasint,omitempty"`
+	ScoresStep   int64      `cbor:"5,keyasint,omitempty"`
+	Scores       []byte     `cbor:"6,keyasint,omitempty"`
+	Fault        string     `cbor:"7,keyasint,omitempty"`
+	Detail       string     `cbor:"8,keyasint,omitempty"`
+	Edges        []wireEdge `cbor:"9,keyasint,omitempty"`
+}
+
+// wireEdge is a change of a light. After is nanoseconds from WatchedStart.
+type wireEdge struct {
+	_     struct{} `cbor:",toarray"`
+	After int64
+	Lit   bool
 }
 
 type wireVoid struct {
@@ -305,7 +313,12 @@ func encodeAttempt(a Attempt, place int) wireAttempt {
 		Detail:      text(a.Detail),
 	}
 	for _, o := range a.Observations {
+		var edges []wireEdge
+		for _, e := range o.Edges {
+			edges = append(edges, wireEdge{After: int64(e.At.Sub(o.Watched.Start)), Lit: e.Lit})
+		}
 		w.Observations = append(w.Observations, wireObservation{
+			Edges:        edges,
 			Oracle:       text(o.Oracle),
 			WatchedStart: int64(o.Watched.Start),
 			WatchedEnd:   int64(o.Watched.End),
@@ -350,7 +363,12 @@ func decodeAttempt(body []byte, p *plan) (Attempt, error) {
 		if err != nil {
 			return Attempt{}, err
 		}
+		var edges []bench.Edge
+		for _, e := range o.Edges {
+			edges = append(edges, bench.Edge{At: bench.Instant(o.WatchedStart + e.After), Lit: e.Lit})
+		}
 		a.Observations[i] = bench.Observation{
+			Edges:   edges,
 			Oracle:  o.Oracle,
 			Watched: bench.Span{Start: bench.Instant(o.WatchedStart), End: bench.Instant(o.WatchedEnd)},
 			Scores:  bench.Series{Start: bench.Instant(o.ScoresStart), Step: time.Duration(o.ScoresStep), Values: scores},

@@ -90,6 +90,7 @@ func FuzzDecodeAttempt(f *testing.F) {
 			Observations: []bench.Observation{{
 				Oracle: "engine", Watched: bench.Span{Start: 1, End: 2}, Fault: bench.FaultOracle, Detail: "x",
 				Scores: bench.Series{Start: 1, Step: 80e6, Values: []float32{0, 0.5, 1}},
+				Edges:  []bench.Edge{{At: -5, Lit: true}, {At: 7}},
 			}},
 		},
 	}, func(a Attempt) wireAttempt { return encodeAttempt(a, p.places[a.Play.Trial]) },
