@@ -93,24 +93,18 @@ type wireAttempt struct {
 	Observations []wireObservation `cbor:"17,keyasint,omitempty"`
 }
 
-// wireObservation holds scores as little-endian float32, one after the other.
+// wireObservation holds scores as little-endian float32, one after the other,
+// and each edge as twice its nanoseconds after WatchedStart, plus one if lit.
 type wireObservation struct {
-	Oracle       string     `cbor:"1,keyasint"`
-	WatchedStart int64      `cbor:"2,keyasint,omitempty"`
-	WatchedEnd   int64      `cbor:"3,keyasint,omitempty"`
-	ScoresStart  int64      `cbor:"4,keyasint,omitempty"`
-	ScoresStep   int64      `cbor:"5,keyasint,omitempty"`
-	Scores       []byte     `cbor:"6,keyasint,omitempty"`
-	Fault        string     `cbor:"7,keyasint,omitempty"`
-	Detail       string     `cbor:"8,keyasint,omitempty"`
-	Edges        []wireEdge `cbor:"9,keyasint,omitempty"`
-}
-
-// wireEdge is a change of a light. After is nanoseconds from WatchedStart.
-type wireEdge struct {
-	_     struct{} `cbor:",toarray"`
-	After int64
-	Lit   bool
+	Oracle       string  `cbor:"1,keyasint"`
+	WatchedStart int64   `cbor:"2,keyasint,omitempty"`
+	WatchedEnd   int64   `cbor:"3,keyasint,omitempty"`
+	ScoresStart  int64   `cbor:"4,keyasint,omitempty"`
+	ScoresStep   int64   `cbor:"5,keyasint,omitempty"`
+	Scores       []byte  `cbor:"6,keyasint,omitempty"`
+	Fault        string  `cbor:"7,keyasint,omitempty"`
+	Detail       string  `cbor:"8,keyasint,omitempty"`
+	Edges        []int64 `cbor:"9,keyasint,omitempty"`
 }
 
 type wireVoid struct {
@@ -313,12 +307,7 @@ func encodeAttempt(a Attempt, place int) wireAttempt {
 		Detail:      text(a.Detail),
 	}
 	for _, o := range a.Observations {
-		var edges []wireEdge
-		for _, e := range o.Edges {
-			edges = append(edges, wireEdge{After: int64(e.At.Sub(o.Watched.Start)), Lit: e.Lit})
-		}
 		w.Observations = append(w.Observations, wireObservation{
-			Edges:        edges,
 			Oracle:       text(o.Oracle),
 			WatchedStart: int64(o.Watched.Start),
 			WatchedEnd:   int64(o.Watched.End),
@@ -327,6 +316,7 @@ func encodeAttempt(a Attempt, place int) wireAttempt {
 			Scores:       packScores(o.Scores.Values),
 			Fault:        text(string(o.Fault)),
 			Detail:       text(o.Detail),
+			Edges:        packEdges(o.Edges, o.Watched.Start),
 		})
 	}
 	return w
@@ -363,17 +353,13 @@ func decodeAttempt(body []byte, p *plan) (Attempt, error) {
 		if err != nil {
 			return Attempt{}, err
 		}
-		var edges []bench.Edge
-		for _, e := range o.Edges {
-			edges = append(edges, bench.Edge{At: bench.Instant(o.WatchedStart + e.After), Lit: e.Lit})
-		}
 		a.Observations[i] = bench.Observation{
-			Edges:   edges,
 			Oracle:  o.Oracle,
 			Watched: bench.Span{Start: bench.Instant(o.WatchedStart), End: bench.Instant(o.WatchedEnd)},
 			Scores:  bench.Series{Start: bench.Instant(o.ScoresStart), Step: time.Duration(o.ScoresStep), Values: scores},
 			Fault:   bench.Fault(o.Fault),
 			Detail:  o.Detail,
+			Edges:   unpackEdges(o.Edges, bench.Instant(o.WatchedStart)),
 		}
 	}
 	return a, unpackHash(a.Clip[:], w.Clip)
@@ -473,4 +459,24 @@ func unpackScores(packed []byte) ([]float32, error) {
 		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(packed[4*i:]))
 	}
 	return values, nil
+}
+
+func packEdges(edges []bench.Edge, start bench.Instant) []int64 {
+	var packed []int64
+	for _, e := range edges {
+		after := 2 * int64(e.At.Sub(start))
+		if e.Lit {
+			after++
+		}
+		packed = append(packed, after)
+	}
+	return packed
+}
+
+func unpackEdges(packed []int64, start bench.Instant) []bench.Edge {
+	var edges []bench.Edge
+	for _, p := range packed {
+		edges = append(edges, bench.Edge{At: start.Add(time.Duration(p >> 1)), Lit: p&1 == 1})
+	}
+	return edges
 }
