@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,6 +37,8 @@ func (s suite) Run() int {
 		"XDG_CONFIG_HOME=" + filepath.Join(dir, "config"),
 		"WAKEFUZZ_CACHE=" + filepath.Join(dir, "clips"),
 		"WAKEFUZZ_DATA=" + defaultConfig().Data,
+		"GOOGLE_APPLICATION_CREDENTIALS=",
+		"GCE_METADATA_HOST=",
 		"GORACE=atexit_sleep_ms=0", // the race detector would have every child wait a second
 	}
 	code := s.M.Run()
@@ -66,53 +69,78 @@ type outcome struct {
 	stdout, stderr string
 }
 
-// finish runs a command to its end.
-func finish(t *testing.T, cmd *exec.Cmd) outcome {
+// fuzzer runs the program, which has to end with the exit code.
+func fuzzer(t *testing.T, code int, args ...string) outcome {
+	t.Helper()
+	return finish(t, code, command(t, args...))
+}
+
+// finish runs a command, which has to end with the exit code.
+func finish(t *testing.T, code int, cmd *exec.Cmd) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	_ = cmd.Wait() // the exit code says it
 	o := outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	o.check(t, code)
+	return o
+}
+
+// check makes sure of the exit code and, where it is that of an error, of how
+// the error is told.
+func (o outcome) check(t *testing.T, code int) {
+	t.Helper()
+	if o.code != code {
+		t.Fatalf("exit code %d, want %d\n%s%s", o.code, code, o.stdout, o.stderr)
+	}
 	if o.code != exitDone {
 		if err := checkComplaint(o.stderr); err != nil {
-			t.Errorf("%v: %v", cmd.Args, err)
+			t.Error(err)
 		}
 	}
-	return o
 }
 
-// succeed runs the program, which has to succeed.
-func succeed(t *testing.T, args ...string) outcome {
-	t.Helper()
-	return fail(t, exitDone, args...)
-}
-
-// fail runs the program, which has to end with the exit code.
-func fail(t *testing.T, code int, args ...string) outcome {
-	t.Helper()
-	return finishWith(t, code, command(t, args...))
-}
-
-func finishWith(t *testing.T, code int, cmd *exec.Cmd) outcome {
-	t.Helper()
-	o := finish(t, cmd)
-	if o.code != code {
-		t.Fatalf("%v: exit code %d, want %d\n%s%s", cmd.Args, o.code, code, o.stdout, o.stderr)
-	}
-	return o
-}
-
-// says makes sure that the outcome's standard error has each of the texts.
+// says makes sure that standard error has each of the texts.
 func (o outcome) says(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		if !strings.Contains(o.stderr, text) {
-			t.Errorf("stderr lacks %q:\n%s", text, o.stderr)
+			t.Errorf("standard error lacks %q:\n%s", text, o.stderr)
 		}
 	}
+}
+
+// campaignFile writes a small campaign, changed by pairs of old and new text,
+// and returns the file's path.
+func campaignFile(t *testing.T, changes ...string) string {
+	t.Helper()
+	text := `name: small
+wake_word: alexa
+words: {lists: [none], include: [alexis, lexus, banana]}
+voices: [{engine: flite, name: kal16}]
+bench: {engine: {driver: openwakeword, model: alexa_v0.1, window: 1.2s}}
+protocol: {plays: 2, tries: 3}
+`
+	for change := range slices.Chunk(changes, 2) {
+		if !strings.Contains(text, change[0]) {
+			t.Fatalf("the campaign has no %q", change[0])
+		}
+		text = strings.Replace(text, change[0], change[1], 1)
+	}
+	path := filepath.Join(t.TempDir(), "campaign.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// exportCSV is what a campaign has found.
+func exportCSV(t *testing.T, dir string) string {
+	t.Helper()
+	return fuzzer(t, exitDone, "export", dir, "--format", "csv").stdout
 }
 
 // checkComplaint returns what is wrong with how the program says that it

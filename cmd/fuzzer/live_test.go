@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"wakefuzz/bench"
+	"wakefuzz/results"
+)
+
+// decode reads the lines of --output json, each of which has to be an object.
+func decode(t *testing.T, lines string) []jsonEvent {
+	t.Helper()
+	var events []jsonEvent
+	for line := range strings.Lines(lines) {
+		events = append(events, decodeLine(t, []byte(line)))
+	}
+	if len(events) == 0 {
+		t.Fatal("no events")
+	}
+	return events
+}
+
+func decodeLine(t *testing.T, line []byte) (e jsonEvent) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&e); err != nil || e.Event == "" || e.Time == "" {
+		t.Fatalf("not an event: %v\n%s", err, line)
+	}
+	return e
+}
+
+// child is a runner at work, which reports by --output json.
+type child struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	lines  *bufio.Scanner
+	stderr bytes.Buffer
+}
+
+func start(t *testing.T, args ...string) *child {
+	t.Helper()
+	c := &child{t: t, cmd: command(t, append(args, "--output", "json")...)}
+	c.cmd.Stderr = &c.stderr
+	stdout, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c.lines = bufio.NewScanner(stdout)
+	return c
+}
+
+// await returns the next event of a kind.
+func (c *child) await(kind string) jsonEvent {
+	c.t.Helper()
+	for c.lines.Scan() {
+		if e := decodeLine(c.t, c.lines.Bytes()); e.Event == kind {
+			return e
+		}
+	}
+	_ = c.cmd.Wait()
+	c.t.Fatalf("no event %q\n%s", kind, c.stderr.String())
+	return jsonEvent{}
+}
+
+func (c *child) signal(s os.Signal) {
+	c.t.Helper()
+	if err := c.cmd.Process.Signal(s); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// finish waits for the end, and returns the last event.
+func (c *child) finish(code int) (last jsonEvent, o outcome) {
+	c.t.Helper()
+	for c.lines.Scan() {
+		last = decodeLine(c.t, c.lines.Bytes())
+	}
+	_ = c.cmd.Wait() // the exit code says it
+	o = outcome{code: c.cmd.ProcessState.ExitCode(), stderr: c.stderr.String()}
+	o.check(c.t, code)
+	return last, o
+}
+
+// endless is the change that makes a campaign outlast any test.
+var endless = []string{"plays: 2", "plays: 10000"}
+
+// While a campaign runs it can be looked at and not be run by another, and the
+// first Ctrl-C finishes the play in hand.
+func TestWhileItRuns(t *testing.T) {
+	file, dir := campaignFile(t, endless...), filepath.Join(t.TempDir(), strings.Repeat("long", 30), "campaign")
+	c := start(t, "run", file, "--dir", dir)
+	if begin := c.await("begin"); *begin.Measured != 0 || *begin.Planned != 40000 {
+		t.Errorf("at the start: %d of %d", *begin.Measured, *begin.Planned)
+	}
+	c.await("play")
+	pid := fmt.Sprint(c.cmd.Process.Pid)
+
+	status := fuzzer(t, exitDone, "status", dir).stdout
+	if !strings.Contains(status, "running, PID "+pid+"\n") || strings.Contains(status, " 0 of 40000") {
+		t.Errorf("status:\n%s", status)
+	}
+	if csv := exportCSV(t, dir); !strings.Contains(csv, "\nalexa,positive,") {
+		t.Errorf("export:\n%s", csv)
+	}
+	fuzzer(t, exitLocked, "run", file, "--dir", dir).says(t, "in use by process "+pid, "kill -INT "+pid)
+	fuzzer(t, exitLocked, "resume", dir).says(t, "in use by process "+pid)
+
+	c.signal(os.Interrupt)
+	end, o := c.finish(exitInterrupted)
+	o.says(t, "interrupted; ", "go on with: fuzzer resume "+dir)
+	if end.Event != "end" || end.State != "interrupted" || *end.Measured == 0 {
+		t.Errorf("the last event: %+v", end)
+	}
+	if n := len(measured(t, dir)); n != *end.Measured || len(unfinishedPlays(t, dir)) != 0 {
+		t.Errorf("%d plays are stored, %d cut short; %d were reported", n, len(unfinishedPlays(t, dir)), *end.Measured)
+	}
+	if status := fuzzer(t, exitDone, "status", dir).stdout; !strings.Contains(status, "stopped; go on with: fuzzer resume "+dir) {
+		t.Errorf("status:\n%s", status)
+	}
+
+	// It goes on where it stood; a polite kill is heeded as Ctrl-C is.
+	c = start(t, "resume", dir)
+	if begin := c.await("begin"); *begin.Measured != *end.Measured {
+		t.Errorf("resumed at %d, stopped at %d", *begin.Measured, *end.Measured)
+	}
+	c.await("play")
+	c.signal(syscall.SIGTERM)
+	c.finish(exitInterrupted)
+}
+
+// unfinishedPlays are the attempts that the operator cut short.
+func unfinishedPlays(t *testing.T, dir string) []results.Attempt {
+	t.Helper()
+	r, err := results.View(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var cut []results.Attempt
+	for a, err := range r.Attempts() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Fault == bench.FaultInterrupted {
+			cut = append(cut, a)
+		}
+	}
+	return cut
+}
+
+// A second Ctrl-C does not wait for the play in hand, which here takes seconds.
+func TestSecondInterrupt(t *testing.T) {
+	file, dir := campaignFile(t, "window: 1.2s", "window: 2m, noise_dbfs: -.inf", "}}\n", "}, workers: 1}\n"), filepath.Join(t.TempDir(), "campaign")
+	c := start(t, "run", file, "--dir", dir)
+	c.await("play")
+	c.signal(os.Interrupt)
+	if note := c.await("note"); !strings.Contains(note.Message, "Ctrl-C again stops at once") {
+		t.Errorf("after the first Ctrl-C: %q", note.Message)
+	}
+	c.signal(os.Interrupt)
+	end, o := c.finish(exitInterrupted)
+	o.says(t, "interrupted; 1 of 8 plays are stored; go on with: fuzzer resume "+dir)
+	if cut := unfinishedPlays(t, dir); len(cut) != 1 || end.State != "interrupted" || *end.Measured != 1 {
+		t.Errorf("%d plays were cut short; the last event: %+v", len(cut), end)
+	}
+}
