@@ -17,6 +17,7 @@ import (
 	"wakefuzz/phoneme"
 	"wakefuzz/results"
 	"wakefuzz/results/export"
+	"wakefuzz/tts"
 	"wakefuzz/wordlists"
 )
 
@@ -122,13 +123,20 @@ func (a *app) create(ctx context.Context, dir, base string, spec campaign.Spec, 
 	return campaign.Create(dir, spec, wake, words, version())
 }
 
-// rehearse opens what speaks and what listens, and closes it again.
+// rehearse has each voice speak the wake word, which will be wanted anyway, and
+// opens a bench.
 func (a *app) rehearse(ctx context.Context, spec campaign.Spec) error {
 	speaker, err := a.openSpeaker(ctx, spec.Voices, a.complain)
 	if err != nil {
 		return err
 	}
-	speaker.Close()
+	defer speaker.Close()
+	for _, voice := range spec.Voices {
+		_, err := speaker.Speak(ctx, tts.Utterance{Text: spec.WakeWord, Voice: voice})
+		if err != nil && !errors.Is(err, tts.ErrUnspeakable) { // which is a matter of the word
+			return err
+		}
+	}
 	bench, err := a.openBench(spec)(0)
 	if err != nil {
 		return err
