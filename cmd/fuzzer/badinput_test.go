@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -22,11 +23,22 @@ import (
 // plan is how many plays the campaign of campaignFile has.
 const plan = 8
 
-// ran carries the campaign of campaignFile out and returns its folder.
+var running sync.Mutex
+
+// ran returns the folder of the campaign of campaignFile, carried out. It is
+// run once, and every caller has a copy.
 func ran(t *testing.T) string {
 	t.Helper()
+	whole := filepath.Join(shared, "ran")
+	running.Lock()
+	defer running.Unlock()
+	if _, err := os.Stat(whole); errors.Is(err, fs.ErrNotExist) {
+		fuzzer(t, exitDone, "run", campaignFile(t), "--dir", whole)
+	}
 	dir := filepath.Join(t.TempDir(), "campaign")
-	fuzzer(t, exitDone, "run", campaignFile(t), "--dir", dir)
+	if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
@@ -35,6 +47,7 @@ func storeOf(dir string) string { return filepath.Join(dir, "store.db") }
 // A store that is not what was written is refused and left alone by every
 // command, and a sound copy in its place goes on as if nothing had been.
 func TestDamagedStore(t *testing.T) {
+	t.Parallel()
 	file := campaignFile(t)
 	dir := ran(t)
 	want := exportCSV(t, dir)
@@ -79,6 +92,7 @@ func write(t *testing.T, path string, content []byte) {
 // A store of a later version is refused by its version alone. Package results
 // documents where that stands.
 func TestNewerStore(t *testing.T) {
+	t.Parallel()
 	dir := ran(t)
 	store, err := os.ReadFile(storeOf(dir))
 	if err != nil {
@@ -104,6 +118,7 @@ func TestNewerStore(t *testing.T) {
 
 // Clips that are not what was stored are made again, and that is said.
 func TestDamagedClips(t *testing.T) {
+	t.Parallel()
 	file, cache := campaignFile(t), t.TempDir()
 	private := func(args ...string) outcome {
 		t.Helper()
@@ -165,9 +180,12 @@ func remount(t *testing.T, dir string, flags uintptr, options string) {
 
 // On a read-only disk a campaign can be read, and not continued.
 func TestReadOnlyFolder(t *testing.T) {
+	t.Parallel()
 	disk := mounted(t, "10m")
 	file, dir := campaignFile(t), filepath.Join(disk, "campaign")
-	fuzzer(t, exitDone, "run", file, "--dir", dir)
+	if err := os.CopyFS(dir, os.DirFS(ran(t))); err != nil {
+		t.Fatal(err)
+	}
 	want := exportCSV(t, dir)
 
 	remount(t, disk, unix.MS_RDONLY, "")
@@ -185,12 +203,13 @@ func TestReadOnlyFolder(t *testing.T) {
 // A disk that fills up ends the run. Every play that was reported is stored,
 // and with more room the campaign ends as if there had always been room.
 func TestFullDisk(t *testing.T) {
-	const planned = 240
-	file := campaignFile(t, "plays: 2", "plays: 60")
+	t.Parallel()
+	const planned = 32
+	file := campaignFile(t, "plays: 2", "plays: 8")
 	roomy := filepath.Join(t.TempDir(), "campaign")
 	fuzzer(t, exitDone, "run", file, "--dir", roomy)
 
-	disk := mounted(t, "96k")
+	disk := mounted(t, "48k") // where the plan fits, and the first plays
 	dir := filepath.Join(disk, "campaign")
 	o := fuzzer(t, exitFailure, "run", file, "--dir", dir, "--output", "json")
 	o.says(t, "the disk is full: make room and try again", "fuzzer resume "+dir)
@@ -242,7 +261,8 @@ func measured(t *testing.T, dir string) map[results.PlayID]int {
 
 // A clip cache without room, or that can't be written to, ends the run too.
 func TestFullClipCache(t *testing.T) {
-	disk, file := mounted(t, "8k"), campaignFile(t)
+	t.Parallel()
+	disk, file := mounted(t, "40k"), campaignFile(t) // with room for a clip or two
 	dir := filepath.Join(t.TempDir(), "campaign")
 	run := func(code int) outcome {
 		t.Helper()
@@ -253,8 +273,7 @@ func TestFullClipCache(t *testing.T) {
 	run(exitFailure).says(t, "clip cache "+disk+" can't be used: make room", "no space left on device", "fuzzer resume "+dir)
 	remount(t, disk, unix.MS_RDONLY, "")
 	run(exitFailure).says(t, "clip cache "+disk, "read-only file system")
-	left, err := filepath.Glob(filepath.Join(disk, "*", "*.wav"))
-	if err != nil || len(left) != 0 {
+	if left, err := filepath.Glob(filepath.Join(disk, "unfinished", "*")); err != nil || len(left) != 0 {
 		t.Errorf("left in the full cache: %q, %v", left, err)
 	}
 	remount(t, disk, 0, "size=10m")
@@ -266,6 +285,7 @@ func TestFullClipCache(t *testing.T) {
 
 // A program that is not installed is named, with how to install it.
 func TestMissingProgram(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "campaign")
 	cmd := command(t, "run", campaignFile(t), "--dir", dir)
 	cmd.Env = append(cmd.Env, "PATH=")

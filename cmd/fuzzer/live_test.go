@@ -49,7 +49,12 @@ type child struct {
 
 func start(t *testing.T, args ...string) *child {
 	t.Helper()
-	c := &child{t: t, cmd: command(t, append(args, "--output", "json")...)}
+	return startCommand(t, command(t, append(args, "--output", "json")...))
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *child {
+	t.Helper()
+	c := &child{t: t, cmd: cmd}
 	c.cmd.Stderr = &c.stderr
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -100,6 +105,7 @@ var endless = []string{"plays: 2", "plays: 10000"}
 // While a campaign runs it can be looked at and not be run by another, and the
 // first Ctrl-C finishes the play in hand.
 func TestWhileItRuns(t *testing.T) {
+	t.Parallel()
 	file, dir := campaignFile(t, endless...), filepath.Join(t.TempDir(), strings.Repeat("long", 30), "campaign")
 	c := start(t, "run", file, "--dir", dir)
 	if begin := c.await("begin"); *begin.Measured != 0 || *begin.Planned != 40000 {
@@ -163,6 +169,7 @@ func unfinishedPlays(t *testing.T, dir string) []results.Attempt {
 
 // A second Ctrl-C does not wait for the play in hand, which here takes seconds.
 func TestSecondInterrupt(t *testing.T) {
+	t.Parallel()
 	file, dir := campaignFile(t, "window: 1.2s", "window: 2m, noise_dbfs: -.inf", "}}\n", "}, workers: 1}\n"), filepath.Join(t.TempDir(), "campaign")
 	c := start(t, "run", file, "--dir", dir)
 	c.await("play")

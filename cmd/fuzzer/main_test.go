@@ -32,6 +32,7 @@ func (s suite) Run() int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	shared = dir
 	environment = []string{
 		"HOME=" + filepath.Join(dir, "home"),
 		"XDG_CONFIG_HOME=" + filepath.Join(dir, "config"),
@@ -48,6 +49,9 @@ func (s suite) Run() int {
 	}
 	return code
 }
+
+// shared is a folder for what several tests share.
+var shared string
 
 // environment is what every fuzzer that a test starts is given: the machine's
 // own models, a home and settings that are empty, and a clip cache that all
