@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -92,13 +93,13 @@ func (a *app) announce(ctx context.Context, s *speaker, all []tts.Utterance) ([]
 	}
 	prices := google.ListPrices()
 	maps.Copy(prices, a.config.Prices)
-	for voice, characters := range billed {
+	for _, voice := range slices.SortedFunc(maps.Keys(billed), func(a, b tts.Voice) int { return strings.Compare(a.String(), b.String()) }) {
 		cost := "its price is not in the configuration"
 		if usd, known := prices.PerMillion(voice.Name); known {
 			cost = fmt.Sprintf("%.2f USD at %.2f USD per million (list prices of %s, or the configuration's)",
-				float64(characters)*usd/1e6, usd, google.PricesAsOf)
+				float64(billed[voice])*usd/1e6, usd, google.PricesAsOf)
 		}
-		fmt.Fprintf(a.stdout, "%s: %d characters billed, %s\n", voice, characters, cost)
+		fmt.Fprintf(a.stdout, "%s: %d characters billed, %s\n", voice, billed[voice], cost)
 	}
 	return missing, nil
 }
@@ -110,12 +111,12 @@ const synthesisAhead = 64
 // synthesize makes the clips. A text that its voice can't speak is reported
 // and does not keep the others from being made.
 func (a *app) synthesize(ctx context.Context, s *speaker, utterances []tts.Utterance) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, speaking := errgroup.WithContext(ctx)
 	g.SetLimit(synthesisAhead)
 	failed := make([]error, len(utterances))
 	for i, u := range utterances {
 		g.Go(func() error {
-			_, err := s.Speak(ctx, u)
+			_, err := s.Speak(speaking, u)
 			if errors.Is(err, tts.ErrUnspeakable) {
 				failed[i] = fmt.Errorf("%q by %s: %w", u.Text, u.Voice, err)
 				return nil
@@ -123,8 +124,12 @@ func (a *app) synthesize(ctx context.Context, s *speaker, utterances []tts.Utter
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return fmt.Errorf("%w\nwhat was made is kept; run the same command again to go on", err)
+	const resume = "what was made is kept; run the same command again to go on"
+	switch err := g.Wait(); {
+	case ctx.Err() != nil:
+		return unfinished{exitInterrupted, "interrupted; " + resume}
+	case err != nil:
+		return fmt.Errorf("%w\n%s", err, resume)
 	}
 	if err := errors.Join(failed...); err != nil {
 		return unfinished{exitUnmeasured, strings.TrimSpace(err.Error())}

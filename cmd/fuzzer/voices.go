@@ -25,7 +25,7 @@ func (a *app) voicesCommand() *cobra.Command {
 			for _, engine := range slices.Sorted(maps.Keys(synthesizers)) {
 				// One engine that isn't there must not hide the others.
 				if err := a.listVoices(cmd.Context(), engine); err != nil {
-					fmt.Fprintf(a.stderr, "%s: %s\n", engine, describe(err))
+					a.complain("%s", describe(err))
 				}
 			}
 			return nil
