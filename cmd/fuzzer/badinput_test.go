@@ -60,7 +60,7 @@ func TestDamagedStore(t *testing.T) {
 		"truncated":     sound[:len(sound)/3],
 		"another file":  []byte("name: small\n"),
 		"a page zeroed": append(slices.Clone(sound[:8192]), append(make([]byte, 4096), sound[12288:]...)...),
-		"a byte":        bytes.Replace(sound, []byte("banana"), []byte("bananb"), -1),
+		"a byte":        bytes.ReplaceAll(sound, []byte("banana"), []byte("bananb")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if bytes.Equal(damaged, sound) {

@@ -122,16 +122,27 @@ func TestInterruptWhileTheServiceIsSilent(t *testing.T) {
 	server := googletts.Start(t)
 	server.Fail(3, googletts.Fault{}) // the voices, the wake word, the voices
 	server.Fail(1000, googletts.Fault{Delay: time.Hour})
-	dir := filepath.Join(t.TempDir(), "campaign")
-	c := startCommand(t, newClient(t, server).command("run", campaignFile(t, googleVoice...), "--dir", dir, "--output", "json"))
+	machine, file, dir := newClient(t, server), campaignFile(t, googleVoice...), filepath.Join(t.TempDir(), "campaign")
+	c := startCommand(t, machine.command("run", file, "--dir", dir, "--output", "json"))
 	c.await("play")
 	c.await("play") // both of the wake word; the next word is yet to come
 	c.signal(os.Interrupt)
-	end, o := c.finish(exitInterrupted)
+	end, o := c.interrupted()
 	o.says(t, "interrupted; 2 of 8 plays are stored; go on with: fuzzer resume "+dir)
 	if end.State != "interrupted" || *end.Measured != 2 {
 		t.Errorf("the last event: %+v", end)
 	}
+
+	server.Recover()
+	server.Fail(1, googletts.Fault{}) // the voices
+	server.Fail(1000, googletts.Fault{Delay: time.Hour})
+	c = startCommand(t, machine.command("synth", file))
+	for range 2 { // what is to be made, and what is billed
+		c.lines.Scan()
+	}
+	c.signal(os.Interrupt)
+	_, o = c.interrupted()
+	o.says(t, "interrupted; what was made is kept")
 }
 
 // What will be billed is said before it is, and nothing is billed twice.

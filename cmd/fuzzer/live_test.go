@@ -87,15 +87,16 @@ func (c *child) signal(s os.Signal) {
 	}
 }
 
-// finish waits for the end, and returns the last event.
-func (c *child) finish(code int) (last jsonEvent, o outcome) {
+// interrupted waits for the end of a child that was interrupted, and returns
+// the last event.
+func (c *child) interrupted() (last jsonEvent, o outcome) {
 	c.t.Helper()
 	for c.lines.Scan() {
 		last = decodeLine(c.t, c.lines.Bytes())
 	}
 	_ = c.cmd.Wait() // the exit code says it
 	o = outcome{code: c.cmd.ProcessState.ExitCode(), stderr: c.stderr.String()}
-	o.check(c.t, code)
+	o.check(c.t, exitInterrupted)
 	return last, o
 }
 
@@ -125,7 +126,7 @@ func TestWhileItRuns(t *testing.T) {
 	fuzzer(t, exitLocked, "resume", dir).says(t, "in use by process "+pid)
 
 	c.signal(os.Interrupt)
-	end, o := c.finish(exitInterrupted)
+	end, o := c.interrupted()
 	o.says(t, "interrupted; ", "go on with: fuzzer resume "+dir)
 	if end.Event != "end" || end.State != "interrupted" || *end.Measured == 0 {
 		t.Errorf("the last event: %+v", end)
@@ -144,7 +145,7 @@ func TestWhileItRuns(t *testing.T) {
 	}
 	c.await("play")
 	c.signal(syscall.SIGTERM)
-	c.finish(exitInterrupted)
+	c.interrupted()
 }
 
 // unfinishedPlays are the attempts that the operator cut short.
@@ -178,7 +179,7 @@ func TestSecondInterrupt(t *testing.T) {
 		t.Errorf("after the first Ctrl-C: %q", note.Message)
 	}
 	c.signal(os.Interrupt)
-	end, o := c.finish(exitInterrupted)
+	end, o := c.interrupted()
 	o.says(t, "interrupted; 1 of 8 plays are stored; go on with: fuzzer resume "+dir)
 	if cut := unfinishedPlays(t, dir); len(cut) != 1 || end.State != "interrupted" || *end.Measured != 1 {
 		t.Errorf("%d plays were cut short; the last event: %+v", len(cut), end)
