@@ -50,7 +50,7 @@ type Recorder struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed at the next report or failure
 	history history
-	failure error // the last one, where nothing was reported since
+	broken  error // why the history goes back no further
 }
 
 var _ oracle.Oracle = (*Recorder)(nil)
@@ -76,7 +76,7 @@ func Open(ctx context.Context, setup Setup) (*Recorder, error) {
 	}()
 	for {
 		r.mu.Lock()
-		changed, seen, failure := r.changed, len(r.history.edges) > 0, r.failure
+		changed, seen, failure := r.changed, len(r.history.edges) > 0, r.broken
 		r.mu.Unlock()
 		switch {
 		case seen:
@@ -167,11 +167,11 @@ func (r *Recorder) add(l Level) error {
 	if len(h.edges) == 0 || h.edges[len(h.edges)-1].Lit != lit {
 		if len(h.edges) == memory {
 			h.edges = append(h.edges[:0], h.edges[memory/2:]...)
+			r.broken = fmt.Errorf("it has changed %d times since, too often to be remembered", memory/2)
 		}
 		h.edges = append(h.edges, bench.Edge{At: l.At, Lit: lit})
 	}
 	h.through = l.At
-	r.failure = nil
 	r.announce()
 	return nil
 }
@@ -181,7 +181,7 @@ func (r *Recorder) forget(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.history = history{}
-	r.failure = why
+	r.broken = why
 	r.announce()
 }
 
@@ -234,13 +234,12 @@ func (r *Recorder) observation(watched bench.Span) bench.Observation {
 	}
 	h := r.history
 	switch {
-	case len(h.edges) == 0 && r.failure != nil:
-		return fault("%v", r.failure)
 	case len(h.edges) == 0:
-		return fault("the sensor is being opened")
+		return fault("%v", r.broken)
+	case h.edges[0].At > watched.Start && r.broken != nil:
+		return fault("the record begins %v into the span: %v", h.edges[0].At.Sub(watched.Start), r.broken)
 	case h.edges[0].At > watched.Start:
-		return fault("the record goes back to %v after the play began only: the sensor was opened anew, or its light changed too often to be remembered",
-			h.edges[0].At.Sub(watched.Start))
+		return fault("the record begins %v into the span, when it was opened", h.edges[0].At.Sub(watched.Start))
 	case h.through < watched.End:
 		return fault("the sensor has reported nothing of the last %v", watched.End.Sub(h.through))
 	}
