@@ -63,10 +63,19 @@ func TestKilledWhileCreating(t *testing.T) {
 	for round := range 8 {
 		dir := t.TempDir()
 		cmd, lines := spawn(t, "create", dir)
-		time.AfterFunc(time.Duration(20+rand.IntN(60))*time.Millisecond, func() { cmd.Process.Kill() })
+		kill := func() {
+			time.AfterFunc(time.Duration(rand.IntN(60))*time.Millisecond, func() { cmd.Process.Kill() })
+		}
+		// Every other round is killed once it is known to have made a store: on a
+		// busy machine the others may not get that far.
+		if round%2 == 0 {
+			kill()
+		}
 		acknowledged := -1
 		for lines.Scan() {
-			acknowledged, _ = strconv.Atoi(lines.Text())
+			if acknowledged, _ = strconv.Atoi(lines.Text()); acknowledged == 0 && round%2 == 1 {
+				kill()
+			}
 		}
 		cmd.Wait()
 		created += acknowledged + 1
