@@ -283,6 +283,35 @@ func TestFullClipCache(t *testing.T) {
 	}
 }
 
+// Output that can't be written is a failure, not silence.
+func TestFullOutput(t *testing.T) {
+	t.Parallel()
+	file, dir := campaignFile(t), ran(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{
+		{"status", dir},
+		{"export", dir},
+		{"export", dir, "--format", "csv"},
+		{"resume", dir},
+		{"synth", "--dry-run", file},
+		{"voices", "flite"},
+		{"distance", "--to", "alexa", "lexus"},
+		{"version"},
+	} {
+		cmd := command(t, args...)
+		var stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		_ = cmd.Run() // the exit code says it
+		o := outcome{code: cmd.ProcessState.ExitCode(), stderr: stderr.String()}
+		o.check(t, exitFailure)
+		o.says(t, "no space left on device")
+	}
+}
+
 // A program that is not installed is named, with how to install it.
 func TestMissingProgram(t *testing.T) {
 	t.Parallel()

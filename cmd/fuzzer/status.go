@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -51,8 +52,9 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 		return err
 	}
 	c := store.Campaign()
+	var text strings.Builder
 	line := func(label, format string, args ...any) {
-		fmt.Fprintf(a.stdout, "%-10s %s\n", label, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&text, "%-10s %s\n", label, fmt.Sprintf(format, args...))
 	}
 	line("campaign", "%s, wake word %q, plan %x", c.Name, c.WakeWord, c.PlanHash[:6])
 	line("state", "%s", state(dir, store, report))
@@ -68,7 +70,8 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 		last := sessions[n-1]
 		line("sessions", "%d, the last from %s with %d workers", n, last.Started.Format(time.DateTime), last.Workers)
 	}
-	return nil
+	_, err = io.WriteString(a.stdout, text.String())
+	return err
 }
 
 func state(dir string, store *results.Reader, report results.Report) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os/signal"
 	"path/filepath"
@@ -87,9 +88,10 @@ func (a *app) announce(ctx context.Context, s *speaker, all []tts.Utterance) ([]
 			billed[u.Voice] += b.BilledCharacters(u)
 		}
 	}
-	fmt.Fprintf(a.stdout, "%d clips, %d in the cache, %d to make\n", len(all), len(all)-len(missing), len(missing))
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d clips, %d in the cache, %d to make\n", len(all), len(all)-len(missing), len(missing))
 	if len(billed) == 0 {
-		fmt.Fprintln(a.stdout, "nothing is billed")
+		fmt.Fprintln(&text, "nothing is billed")
 	}
 	prices := google.ListPrices()
 	maps.Copy(prices, a.config.Prices)
@@ -99,9 +101,10 @@ func (a *app) announce(ctx context.Context, s *speaker, all []tts.Utterance) ([]
 			cost = fmt.Sprintf("%.2f USD at %.2f USD per million (list prices of %s, or the configuration's)",
 				float64(billed[voice])*usd/1e6, usd, google.PricesAsOf)
 		}
-		fmt.Fprintf(a.stdout, "%s: %d characters billed, %s\n", voice, billed[voice], cost)
+		fmt.Fprintf(&text, "%s: %d characters billed, %s\n", voice, billed[voice], cost)
 	}
-	return missing, nil
+	_, err := io.WriteString(a.stdout, text.String())
+	return missing, err
 }
 
 // synthesisAhead is how many utterances are asked for at once; how many calls
@@ -134,6 +137,6 @@ func (a *app) synthesize(ctx context.Context, s *speaker, utterances []tts.Utter
 	if err := errors.Join(failed...); err != nil {
 		return unfinished{exitUnmeasured, strings.TrimSpace(err.Error())}
 	}
-	fmt.Fprintf(a.stdout, "%d clips made\n", len(utterances))
-	return nil
+	_, err := fmt.Fprintf(a.stdout, "%d clips made\n", len(utterances))
+	return err
 }
