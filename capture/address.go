@@ -1,0 +1,91 @@
+package capture
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// Address is a MAC or an IP address. Addresses are compared with ==, and the
+// zero Address is none.
+type Address struct {
+	bytes [16]byte
+	kind  kind
+}
+
+type kind uint8
+
+const (
+	none kind = iota
+	mac
+	ip4
+	ip6
+)
+
+// ParseAddress reads an address: "68:db:f5:90:19:64", "68-db-f5-90-19-64",
+// "192.168.86.40" or "fd00::1".
+func ParseAddress(s string) (Address, error) {
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		return addressOf(ip), nil
+	}
+	if hw, err := net.ParseMAC(s); err == nil && len(hw) == 6 {
+		return macAddress(hw), nil
+	}
+	return Address{}, fmt.Errorf("address %q is neither a MAC address like 68:db:f5:90:19:64 nor an IP address like 192.168.86.40 or fd00::1 (without a zone)", s)
+}
+
+func addressOf(ip netip.Addr) Address {
+	ip = ip.Unmap()
+	return ipAddress(ip.AsSlice())
+}
+
+// macAddress returns the address in the first six bytes.
+func macAddress(b []byte) Address {
+	a := Address{kind: mac}
+	copy(a.bytes[:6], b)
+	return a
+}
+
+// ipAddress returns the address in four or sixteen bytes.
+func ipAddress(b []byte) Address {
+	a := Address{kind: ip4}
+	if len(b) == 16 {
+		a.kind = ip6
+	}
+	copy(a.bytes[:], b)
+	return a
+}
+
+// IsValid reports whether there is an address.
+func (a Address) IsValid() bool { return a.kind != none }
+
+// IsMAC reports whether it is a MAC address.
+func (a Address) IsMAC() bool { return a.kind == mac }
+
+// String returns the address in the form that ParseAddress reads, or "" for
+// none.
+func (a Address) String() string {
+	switch b := a.raw(); a.kind {
+	case mac:
+		return net.HardwareAddr(b).String()
+	case ip4, ip6:
+		ip, _ := netip.AddrFromSlice(b)
+		return ip.String()
+	default:
+		return ""
+	}
+}
+
+// raw is the address as frames carry it.
+func (a *Address) raw() []byte {
+	switch a.kind {
+	case mac:
+		return a.bytes[:6]
+	case ip4:
+		return a.bytes[:4]
+	case ip6:
+		return a.bytes[:]
+	default:
+		return nil
+	}
+}

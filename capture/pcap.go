@@ -1,0 +1,77 @@
+package capture
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// The first four bytes of a pcap file, read in its own byte order.
+const (
+	pcapMicros = 0xa1b2c3d4
+	pcapNanos  = 0xa1b23c4d
+)
+
+// pcap is the classic format: a header, then a record for each frame.
+type pcap struct {
+	*stream
+	link LinkType
+	// tick is the unit of the fractions of seconds, in nanoseconds.
+	tick int64
+}
+
+func newPcap(s *stream) (*pcap, error) {
+	const size = 24
+	h, err := s.peek(size)
+	if err != nil {
+		return nil, s.at(err)
+	}
+	magic := s.u32(h)
+	if magic != pcapMicros && magic != pcapNanos {
+		s.swapped = true
+		magic = s.u32(h)
+	}
+	p := &pcap{stream: s, link: LinkType(s.u32(h[20:])), tick: 1}
+	if magic == pcapMicros {
+		p.tick = 1000
+	}
+	if major := s.u16(h[4:]); major != 2 {
+		return nil, fmt.Errorf("%w: it is pcap of version %d; version 2 is known", ErrFormat, major)
+	}
+	s.held = size
+	return p, nil
+}
+
+func (p *pcap) next() (Frame, error) {
+	const size = 16
+	if err := p.advance(); err != nil {
+		return Frame{}, p.at(err)
+	}
+	h, err := p.peek(size)
+	if err == io.EOF {
+		return Frame{}, io.EOF
+	}
+	if err != nil {
+		return Frame{}, p.at(err)
+	}
+	seconds, fraction := p.u32(h), p.u32(h[4:])
+	captured, length := p.u32(h[8:]), p.u32(h[12:])
+	if err := p.sizes(captured, length); err != nil {
+		return Frame{}, p.at(err)
+	}
+	b, err := p.peek(size + int(captured))
+	if err != nil {
+		return Frame{}, p.at(err)
+	}
+	p.held = len(b)
+	p.packet++
+	return Frame{
+		Link:   p.link,
+		Time:   time.Unix(int64(seconds), int64(fraction)*p.tick).UTC(),
+		Data:   b[size:],
+		Length: int(max(captured, length)),
+	}, nil
+}
+
+// dropped is what the format has no place for.
+func (p *pcap) dropped() uint64 { return 0 }
