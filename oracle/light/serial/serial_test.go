@@ -113,7 +113,7 @@ func TestSensor(t *testing.T) {
 		m.run()
 		clock := bench.NewClock()
 		o := m.options()
-		o.Silence = 5 * time.Second // the test's own heartbeat may be late on a busy machine
+		o.Silence = 2 * time.Second // the test's own heartbeat may be late on a busy machine
 		return lighttest.Rig{Sensor: sensor(t, clock, o), Now: clock.Now, Set: m.set, Changes: 500, Pace: 2 * time.Millisecond}
 	})
 }
@@ -124,7 +124,7 @@ func TestRecorderOverSerial(t *testing.T) {
 		m.run()
 		clock := bench.NewClock()
 		o := m.options()
-		o.Silence = 5 * time.Second
+		o.Silence = 2 * time.Second
 		r, err := light.Open(t.Context(), light.Setup{
 			Sensor:   sensor(t, clock, o),
 			Polarity: light.ActiveLow,
