@@ -56,6 +56,26 @@ type Edge struct {
 	Lit bool
 }
 
+// Packet is what is kept of a network packet: when, how large, which way.
+type Packet struct {
+	At Instant
+	// Size is the frame's length on the wire and Payload what TCP or UDP
+	// carried of it, in bytes.
+	Size, Payload int32
+	Direction     Direction
+}
+
+// Direction says which way a packet went, seen from the device under test.
+// Stored records hold these numbers.
+type Direction uint8
+
+// The directions.
+const (
+	DirectionUnknown Direction = iota
+	Outgoing
+	Incoming
+)
+
 // Observation is what one oracle recorded of one play.
 type Observation struct {
 	// Oracle is the name of the oracle that recorded it, such as "engine".
@@ -68,6 +88,11 @@ type Observation struct {
 	// watched span and says whether the light was lit then. Empty for other
 	// oracles.
 	Edges []Edge
+	// Packets holds the device's traffic in the watched span, in the order of
+	// time. Empty for other oracles.
+	Packets []Packet
+	// Dropped is how many packets the span lacks because the capture lost them.
+	Dropped uint64
 	// Fault is why the record can't be used, or NoFault.
 	Fault Fault
 	// Detail explains the fault in words.
