@@ -37,13 +37,7 @@ func Create(dir string, spec Spec, wake wordlists.Word, words []wordlists.Word, 
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making the campaign's folder: %w", err)
-	}
-	if err := writeSpec(dir, text); err != nil {
-		return nil, err
-	}
-	return results.Create(dir, results.Campaign{
+	store, err := results.Create(dir, results.Campaign{
 		Name:              spec.Name,
 		WakeWord:          wake.Text,
 		WakePronunciation: wake.Pronunciation(),
@@ -52,6 +46,14 @@ func Create(dir string, spec Spec, wake wordlists.Word, words []wordlists.Word, 
 		Fuzzer:            version,
 		Spec:              text,
 	}, trials)
+	if err != nil {
+		return nil, err
+	}
+	// For people to read; the store has the spec that counts.
+	if err := writeSpec(dir, text); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
 }
 
 // Adopt makes spec the spec of a campaign that exists, where it plans the same.

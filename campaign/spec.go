@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -119,10 +120,50 @@ func ParseSpec(name string, text []byte, drivers Drivers) (Spec, error) {
 	if err := yaml.UnmarshalContext(ctx, text, &spec, yaml.Strict()); err != nil {
 		return Spec{}, fmt.Errorf("%w %s%s", ErrSpec, name, explain(err, drivers))
 	}
-	if err := spec.validate(); err != nil {
+	if err := errors.Join(spec.validate(), spec.keeps(text)); err != nil {
 		return Spec{}, fmt.Errorf("%w %s: %w", ErrSpec, name, err)
 	}
 	return spec, nil
+}
+
+// keeps returns an error where the spec took a number for another than was
+// written: the decoder silently cuts the fraction off where a whole number is
+// wanted.
+func (s Spec) keeps(written []byte) error {
+	frozen, err := s.YAML()
+	if err != nil {
+		return err
+	}
+	var was, is any
+	if err := errors.Join(yaml.Unmarshal(written, &was), yaml.Unmarshal([]byte(frozen), &is)); err != nil {
+		return err
+	}
+	return cutOff("", was, is)
+}
+
+func cutOff(path string, was, is any) error {
+	switch was := was.(type) {
+	case map[string]any:
+		taken, _ := is.(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(was)) {
+			if err := cutOff(strings.TrimPrefix(path+"."+key, "."), was[key], taken[key]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		taken, _ := is.([]any)
+		for i := range min(len(was), len(taken)) {
+			if err := cutOff(fmt.Sprintf("%s[%d]", path, i), was[i], taken[i]); err != nil {
+				return err
+			}
+		}
+	case float64:
+		whole, ok := is.(uint64)
+		if ok && float64(whole) != was {
+			return fmt.Errorf("%s: %g is not a whole number", path, was)
+		}
+	}
+	return nil
 }
 
 var folderName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)

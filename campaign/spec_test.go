@@ -88,6 +88,8 @@ func TestBadSpecs(t *testing.T) {
 		"a voice without name":   {replace(", name: kal16", ""), []string{"voices[0]"}},
 		"no wake word":           {replace("wake_word: alexa\n", ""), []string{"wake_word"}},
 		"a name with a slash":    {replace("name: small", "name: ../small"), []string{"name:"}},
+		"half a play":            {replace("plays: 4", "plays: 2.5"), []string{"protocol.plays: 2.5 is not a whole number"}},
+		"half a phoneme":         {replace("[5, 6]", "[5.5, 6]"), []string{"words.phonemes[0]: 5.5 is not a whole number"}},
 		"no plays":               {replace("plays: 4", "plays: 0"), []string{"protocol.plays"}},
 		"no tries":               {smallSpec + "  tries: 0\n", []string{"protocol.tries"}},
 		"unknown protocol":       {smallSpec + "  kind: psychic\n", []string{"protocol.kind", "psychic"}},

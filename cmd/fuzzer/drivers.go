@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -50,6 +51,18 @@ func (a *app) openBench(spec campaign.Spec) func(int) (*campaign.Bench, error) {
 			return nil, fmt.Errorf("bench.engine: no such driver: %s", spec.Bench.Engine.Name)
 		}
 	}
+}
+
+// anchor makes the paths of a driver's options absolute: they are taken from
+// the folder of the campaign file, and a campaign may be resumed from another.
+func anchor(spec *campaign.Spec, base string) error {
+	o, ok := spec.Bench.Engine.Options.(*openwakeword.Options)
+	if !ok || filepath.Base(o.Model) == o.Model || filepath.IsAbs(o.Model) {
+		return nil
+	}
+	path, err := filepath.Abs(filepath.Join(base, o.Model))
+	o.Model = path
+	return err
 }
 
 // workers is how many benches of a spec work side by side.

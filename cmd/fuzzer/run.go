@@ -160,6 +160,9 @@ func readSpec(path string) (campaign.Spec, wordlists.Word, error) {
 	if err != nil {
 		return campaign.Spec{}, wordlists.Word{}, err
 	}
+	if err := anchor(&spec, filepath.Dir(path)); err != nil {
+		return campaign.Spec{}, wordlists.Word{}, err
+	}
 	wake, err := wakeWord(spec.WakeWord, string(spec.Pronunciation))
 	spec.Words = spec.Words.WithDefaults(wake)
 	return spec, wake, err

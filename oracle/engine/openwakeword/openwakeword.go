@@ -105,6 +105,10 @@ func DefaultOptions() Options {
 	return Options{Model: "alexa_v0.1", NoiseDBFS: -60, Window: 1200 * time.Millisecond}
 }
 
+// longestWindow bounds what a slip of the pen costs. The models remember two
+// seconds.
+const longestWindow = time.Minute
+
 // The levels of noise that are of use: below quietest hardly a sample leaves
 // zero, above loudest the peaks are cut off.
 const (
@@ -121,6 +125,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("noise_dbfs: %g is not between %d and %d, nor -.inf for none", o.NoiseDBFS, quietest, loudest)
 	case o.Window < frameStep:
 		return fmt.Errorf("window: %v is shorter than the %v between two scores", o.Window, frameStep)
+	case o.Window > longestWindow:
+		return fmt.Errorf("window: %v is longer than %v", o.Window, longestWindow)
 	}
 	return nil
 }
