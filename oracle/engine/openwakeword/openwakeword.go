@@ -1,7 +1,8 @@
 // Package openwakeword is a bench without hardware: openWakeWord's pretrained
 // wake-word models, run by ONNX Runtime and fed sample by sample. One [Engine]
 // is the device, the player and the oracle of one worker; a process may have
-// as many as it likes.
+// as many as it likes. A [Listener] is the device alone, and hears whatever it
+// is given, without an end.
 //
 // # The chain of models
 //
@@ -165,21 +166,31 @@ func open(assets Assets, options Options) (*Engine, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	library, err := loadRuntime(assets.Library)
+	n, facts, err := load(assets, options.Model)
 	if err != nil {
 		return nil, err
 	}
-	files, err := readModels(assets.Models, options.Model)
+	return &Engine{options: options, facts: facts, network: n, rested: n.remember()}, nil
+}
+
+// load loads a wake word's network, which has heard its lead-in, and says what
+// it was made of.
+func load(assets Assets, model string) (*network, map[string]string, error) {
+	library, err := loadRuntime(assets.Library)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	files, err := readModels(assets.Models, model)
+	if err != nil {
+		return nil, nil, err
 	}
 	n, err := newNetwork(files)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for range n.leadIn() {
 		if _, err := n.step(); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", files.head.path, err), n.close())
+			return nil, nil, errors.Join(fmt.Errorf("%s: %w", files.head.path, err), n.close())
 		}
 	}
 	facts := map[string]string{
@@ -190,7 +201,7 @@ func open(assets Assets, options Options) (*Engine, error) {
 		sum := sha256.Sum256(f.bytes)
 		facts[filepath.Base(f.path)+" sha256"] = hex.EncodeToString(sum[:])
 	}
-	return &Engine{options: options, facts: facts, network: n, rested: n.remember()}, nil
+	return n, facts, nil
 }
 
 // Close frees the models. Only ONNX Runtime itself stays, for the other
