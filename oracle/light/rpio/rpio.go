@@ -35,6 +35,7 @@ import (
 	"runtime"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/stianeikeland/go-rpio/v4"
 	"golang.org/x/sys/unix"
@@ -68,8 +69,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("pin: %d is none of GPIO 0 to 27, which the header has", o.Pin)
 	case o.Period < 100*time.Microsecond || o.Period > time.Millisecond:
 		return fmt.Errorf("period: %v is not between 100µs and 1ms", o.Period)
-	case o.Gap < 10*o.Period || o.Gap > lag:
-		return fmt.Errorf("gap: %v is not between ten periods and %v", o.Gap, lag)
+	case o.Gap < 10*o.Period || o.Gap > 10*time.Second:
+		return fmt.Errorf("gap: %v is not between ten periods and 10s", o.Gap)
 	}
 	return nil
 }
@@ -77,8 +78,8 @@ func (o Options) Validate() error {
 const (
 	// beat is how often it is said that nothing changed.
 	beat = 20 * time.Millisecond
-	// lag leaves a loaded machine time to get round to it.
-	lag = 500 * time.Millisecond
+	// delay leaves a loaded machine time to report what was read.
+	delay = 500 * time.Millisecond
 )
 
 // Sensor is a pin. It implements [light.Sensor].
@@ -102,7 +103,7 @@ func (s *Sensor) Timing() light.Timing {
 	return light.Timing{
 		Source: fmt.Sprintf("readings every %v", s.options.Period),
 		Error:  s.options.Gap,
-		Lag:    lag,
+		Lag:    s.options.Gap + delay,
 	}
 }
 
@@ -198,11 +199,23 @@ func (s *Sensor) poll(ctx context.Context, read func() bool, report func(light.L
 	return ctx.Err()
 }
 
-// sleepUntil sleeps until the monotonic clock shows that many nanoseconds. The
-// runtime's own timers wake up to a millisecond late.
+// sleepUntil sleeps until the monotonic clock shows that many nanoseconds.
+//
+// The runtime's own timers wake up at whole milliseconds at best. A sleeping
+// system call that the runtime knows of sends its monitor looking for work
+// every 20 µs, which costs as much as the readings themselves: 11 to 16 % of a
+// processor on a small PC, against 5 to 7 %. So it is not told, where there
+// are other processors that Go can run on meanwhile.
 func sleepUntil(deadline int64) {
 	at := unix.NsecToTimespec(deadline)
-	for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &at, nil) == unix.EINTR {
+	if runtime.GOMAXPROCS(0) == 1 {
+		for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &at, nil) == unix.EINTR {
+		}
+		return
+	}
+	for errno := unix.EINTR; errno == unix.EINTR; {
+		_, _, errno = unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP,
+			unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, uintptr(unsafe.Pointer(&at)), 0, 0, 0)
 	}
 }
 

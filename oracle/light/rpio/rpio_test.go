@@ -51,7 +51,7 @@ func TestOptions(t *testing.T) {
 		{change(func(o *rpio.Options) { o.Period = 2 * time.Millisecond }), "period: 2ms "},
 		{change(func(o *rpio.Options) { o.Period = 0 }), "period: 0s "},
 		{change(func(o *rpio.Options) { o.Gap = 5 * time.Millisecond }), "gap: 5ms "},
-		{change(func(o *rpio.Options) { o.Gap = time.Second }), "gap: 1s "},
+		{change(func(o *rpio.Options) { o.Gap = time.Minute }), "gap: 1m0s "},
 	}
 	for _, tt := range tests {
 		_, err := rpio.New(bench.NewClock(), tt.options)
