@@ -24,36 +24,31 @@ const (
 
 // ParseAddress reads an address: "68:db:f5:90:19:64", "68-db-f5-90-19-64",
 // "192.168.86.40" or "fd00::1".
-func ParseAddress(s string) (Address, error) {
+func ParseAddress(s string) (a Address, err error) {
 	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
-		return addressOf(ip), nil
+		a.set(ip.Unmap().AsSlice(), nil)
+		return a, nil
 	}
 	if hw, err := net.ParseMAC(s); err == nil && len(hw) == 6 {
-		return macAddress(hw), nil
+		a.set(nil, hw)
+		return a, nil
 	}
 	return Address{}, fmt.Errorf("address %q is neither a MAC address like 68:db:f5:90:19:64 nor an IP address like 192.168.86.40 or fd00::1 (without a zone)", s)
 }
 
-func addressOf(ip netip.Addr) Address {
-	ip = ip.Unmap()
-	return ipAddress(ip.AsSlice())
-}
-
-// macAddress returns the address in the first six bytes.
-func macAddress(b []byte) Address {
-	a := Address{kind: mac}
-	copy(a.bytes[:6], b)
-	return a
-}
-
-// ipAddress returns the address in four or sixteen bytes.
-func ipAddress(b []byte) Address {
-	a := Address{kind: ip4}
-	if len(b) == 16 {
+// set makes it the IP address if there is one, else the MAC address.
+func (a *Address) set(ip, hw []byte) {
+	*a = Address{}
+	switch {
+	case len(ip) == 4:
+		a.kind = ip4
+	case len(ip) == 16:
 		a.kind = ip6
+	case len(hw) == 6:
+		a.kind = mac
+		ip = hw
 	}
-	copy(a.bytes[:], b)
-	return a
+	copy(a.bytes[:], ip)
 }
 
 // IsValid reports whether there is an address.

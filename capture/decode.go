@@ -52,13 +52,14 @@ func (d *decoder) check(link LinkType) error {
 	return nil
 }
 
-// decode reads the headers of a frame, whose link type was checked, and sets
-// its Headers.
-func (d *decoder) decode(f *Frame) (Packet, verdict) {
+// decode reads the headers of a frame, whose link type was checked: it sets the
+// frame's Headers and fills in the packet. (Both are large enough for passing
+// them by value to be half of the time that reading takes.)
+func (d *decoder) decode(f *Frame, packet *Packet) verdict {
 	p := parsed{size: f.Length}
 	switch f.Link {
 	case LinkWiFi, LinkRadiotap:
-		return d.decodeWiFi(f)
+		return d.decodeWiFi(f, packet)
 	case LinkEthernet:
 		p.ethernet(f.Data)
 	case LinkCooked:
@@ -72,13 +73,12 @@ func (d *decoder) decode(f *Frame) (Packet, verdict) {
 	default:
 		p.raw(f.Data)
 	}
-	return d.finish(f, &p)
+	return d.finish(f, &p, packet)
 }
 
 // finish tells whether the frame is the device's, and which way it went.
-func (d *decoder) finish(f *Frame, p *parsed) (Packet, verdict) {
+func (d *decoder) finish(f *Frame, p *parsed, packet *Packet) verdict {
 	f.Headers = p.headers
-	packet := Packet{Time: f.Time, Size: int32(p.size), Payload: int32(p.payload)}
 	from, to := p.srcMAC, p.dstMAC
 	if d.device.kind == ip4 || d.device.kind == ip6 {
 		from, to = p.srcIP, p.dstIP
@@ -86,29 +86,24 @@ func (d *decoder) finish(f *Frame, p *parsed) (Packet, verdict) {
 	own := d.device.raw()
 	switch {
 	case own == nil:
-		packet.Device, packet.Peer = p.source(), p.destination()
+		packet.Direction = Unknown
+		packet.Device.set(p.srcIP, p.srcMAC)
+		packet.Peer.set(p.dstIP, p.dstMAC)
 	case string(from) == string(own):
-		packet.Device, packet.Peer, packet.Direction = d.device, p.destination(), Outgoing
+		packet.Direction = Outgoing
+		packet.Device = d.device
+		packet.Peer.set(p.dstIP, p.dstMAC)
 	case string(to) == string(own):
-		packet.Device, packet.Peer, packet.Direction = d.device, p.source(), Incoming
+		packet.Direction = Incoming
+		packet.Device = d.device
+		packet.Peer.set(p.srcIP, p.srcMAC)
 	default:
-		return Packet{}, isForeign
+		return isForeign
 	}
-	return packet, isPacket
-}
-
-func (p *parsed) source() Address      { return nearest(p.srcIP, p.srcMAC) }
-func (p *parsed) destination() Address { return nearest(p.dstIP, p.dstMAC) }
-
-func nearest(ip, hw []byte) Address {
-	switch {
-	case ip != nil:
-		return ipAddress(ip)
-	case hw != nil:
-		return macAddress(hw)
-	default:
-		return Address{}
-	}
+	packet.Time = f.Time
+	packet.Size = int32(p.size)
+	packet.Payload = int32(p.payload)
+	return isPacket
 }
 
 // EtherTypes, and the protocols and extension headers of IP.

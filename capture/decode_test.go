@@ -34,8 +34,8 @@ func TestHeaders(t *testing.T) {
 		}
 		return append(out, b[12:]...)
 	}
-	extended := func(chain []byte, next byte) []byte {
-		// IPv6, then the extension headers, of which the last names next.
+	extended := func(chain []byte) []byte {
+		// The kind of the first extension header, then the headers.
 		b := append([]byte(nil), tcp6...)
 		b[20] = chain[0]
 		binary.BigEndian.PutUint16(b[18:], binary.BigEndian.Uint16(b[18:])+uint16(len(chain)-1))
@@ -73,13 +73,13 @@ func TestHeaders(t *testing.T) {
 		{"raw IPv4", capture.LinkIPv4, ip4, udp[14:], 128, 100, 28},
 		{"raw IPv6", capture.LinkIPv6, ip6, tcp6[14:], 172, 100, 72},
 		{"hop-by-hop and destination options", capture.LinkEthernet, "",
-			extended(append([]byte{0}, append([]byte{60, 0, 0, 0, 0, 0, 0, 0}, append([]byte{6, 1}, make([]byte, 14)...)...)...), 6), 210, 100, 110},
+			extended(append([]byte{0}, append([]byte{60, 0, 0, 0, 0, 0, 0, 0}, append([]byte{6, 1}, make([]byte, 14)...)...)...)), 210, 100, 110},
 		{"authentication header", capture.LinkEthernet, "",
-			extended(append([]byte{51}, append([]byte{6, 4}, make([]byte, 22)...)...), 6), 210, 100, 110},
+			extended(append([]byte{51}, append([]byte{6, 4}, make([]byte, 22)...)...)), 210, 100, 110},
 		{"first IPv6 fragment", capture.LinkEthernet, "",
-			extended([]byte{44, 6, 0, 0, 1, 0, 0, 0, 9}, 6), 194, 100, 94},
+			extended([]byte{44, 6, 0, 0, 1, 0, 0, 0, 9}), 194, 100, 94},
 		{"later IPv6 fragment", capture.LinkEthernet, "",
-			extended([]byte{44, 6, 0, 1, 0x41, 0, 0, 0, 9}, 6), 194, 132, 62},
+			extended([]byte{44, 6, 0, 1, 0x41, 0, 0, 0, 9}), 194, 132, 62},
 		{"offloaded segment without a length", capture.LinkEthernet, "", offloaded, 166, 100, 66},
 		{"length beyond the frame", capture.LinkEthernet, "", lying, 166, 100, 66},
 		{"another protocol", capture.LinkEthernet, "", odd, 142, 108, 34},
@@ -202,6 +202,24 @@ func TestAddress(t *testing.T) {
 	}
 	if s := (capture.Address{}).String(); s != "" {
 		t.Errorf("no address is %q", s)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for link, want := range map[capture.LinkType]string{
+		1: "Ethernet", 12: "raw IP", 14: "raw IP", 101: "raw IP", 105: "802.11", 113: "Linux cooked",
+		127: "802.11 with radiotap", 228: "raw IPv4", 229: "raw IPv6", 276: "Linux cooked v2", 195: "link type 195",
+	} {
+		if got := link.String(); got != want {
+			t.Errorf("link type %d is %q, want %q", uint16(link), got, want)
+		}
+	}
+	for direction, want := range map[capture.Direction]string{
+		capture.Unknown: "unknown", capture.Outgoing: "outgoing", capture.Incoming: "incoming",
+	} {
+		if got := direction.String(); got != want {
+			t.Errorf("direction %d is %q, want %q", direction, got, want)
+		}
 	}
 }
 

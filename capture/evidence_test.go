@@ -32,7 +32,7 @@ func TestEvidenceHoldsHeadersAndTrueLengths(t *testing.T) {
 		}
 		r := open(t, file, speaker)
 		for {
-			if _, err := r.Next(); err == io.EOF {
+			if _, err := r.Next(); errors.Is(err, io.EOF) {
 				break
 			}
 			if err := w.Write(r.Frame()); err != nil {

@@ -69,7 +69,8 @@ func etherType(want uint32) []bpf.Instruction {
 	}
 }
 
-// radiotapData goes on only for 802.11 data frames, with X at the frame.
+// radiotapData goes on only for 802.11 frames that carry data, with X at the
+// frame.
 func radiotapData() []bpf.Instruction {
 	return []bpf.Instruction{
 		// The length of the radiotap header, little-endian.
@@ -80,7 +81,7 @@ func radiotapData() []bpf.Instruction {
 		bpf.ALUOpX{Op: bpf.ALUOpAdd},
 		bpf.TAX{},
 		bpf.LoadIndirect{Off: 0, Size: 1},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0x0f},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0x4f},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x08, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 	}

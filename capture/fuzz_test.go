@@ -3,6 +3,7 @@ package capture_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"testing"
 
@@ -27,7 +28,7 @@ func exhaust(t *testing.T, file []byte, device capture.Address) {
 	for {
 		p, err := r.Next()
 		if err != nil {
-			if _, again := r.Next(); again != err {
+			if _, again := r.Next(); !errors.Is(again, err) {
 				t.Fatalf("ended with %v, then with %v", err, again)
 			}
 			return

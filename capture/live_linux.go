@@ -85,12 +85,11 @@ func listen(ctx context.Context, iface string, device Address, keep Keep) (*Live
 	file := os.NewFile(uintptr(fd), "packet socket on "+iface)
 	l := &Live{ctx: ctx, name: iface, file: file, decoder: decoder{device: device}}
 	if err := l.start(fd, ifi.Index, keep); err != nil {
-		l.ring.unmap()
-		file.Close()
-		return nil, err
+		return nil, errors.Join(err, l.ring.unmap(), file.Close())
 	}
-	// Waiting ends with the context by way of a deadline long past.
-	l.unhook = context.AfterFunc(ctx, func() { file.SetReadDeadline(time.Unix(1, 0)) })
+	// Waiting ends with the context by way of a deadline long past. Setting it
+	// fails only once the file is closed, when nobody waits.
+	l.unhook = context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })
 	return l, nil
 }
 
@@ -181,7 +180,7 @@ func (l *Live) socketError(fd int) error {
 }
 
 // Next waits for the next packet of the device.
-func (l *Live) Next() (Packet, error) {
+func (l *Live) Next() (packet Packet, err error) {
 	for l.err == nil {
 		l.ring.release()
 		if err := l.wait(); err != nil {
@@ -191,8 +190,7 @@ func (l *Live) Next() (Packet, error) {
 		var tagged bool
 		l.frame, tagged = l.ring.take()
 		l.frame.Link = l.link
-		packet, verdict := l.decoder.decode(&l.frame)
-		if !l.stats.count(verdict) {
+		if !l.stats.count(l.decoder.decode(&l.frame, &packet)) {
 			continue
 		}
 		if tagged {
@@ -241,8 +239,9 @@ func (l *Live) Link() LinkType { return l.link }
 // Stats counts what happened since Listen. Dropped is the kernel's count, of
 // the device's packets alone, as it stands now.
 func (l *Live) Stats() Stats {
-	// The kernel counts from zero again each time it is asked.
-	l.conn.Control(func(fd uintptr) {
+	// The kernel counts from zero again each time it is asked. After Close it
+	// can't be asked, and what was counted stands.
+	_ = l.conn.Control(func(fd uintptr) {
 		if s, err := unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
 			l.stats.Dropped += uint64(s.Drops)
 		}

@@ -3,6 +3,7 @@ package capture_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -70,11 +71,11 @@ func read(t testing.TB, file []byte, device capture.Address) ([]capture.Packet, 
 	if err != nil {
 		return nil, nil, err
 	}
-	t.Cleanup(func() { r.Close() })
+	defer r.Close()
 	var packets []capture.Packet
 	for {
 		p, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return packets, r, nil
 		}
 		if err != nil {

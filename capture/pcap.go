@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -42,35 +43,34 @@ func newPcap(s *stream) (*pcap, error) {
 	return p, nil
 }
 
-func (p *pcap) next() (Frame, error) {
+func (p *pcap) next(f *Frame) error {
 	const size = 16
 	if err := p.advance(); err != nil {
-		return Frame{}, p.at(err)
+		return p.at(err)
 	}
 	h, err := p.peek(size)
-	if err == io.EOF {
-		return Frame{}, io.EOF
+	if errors.Is(err, io.EOF) {
+		return io.EOF
 	}
 	if err != nil {
-		return Frame{}, p.at(err)
+		return p.at(err)
 	}
 	seconds, fraction := p.u32(h), p.u32(h[4:])
 	captured, length := p.u32(h[8:]), p.u32(h[12:])
 	if err := p.sizes(captured, length); err != nil {
-		return Frame{}, p.at(err)
+		return p.at(err)
 	}
 	b, err := p.peek(size + int(captured))
 	if err != nil {
-		return Frame{}, p.at(err)
+		return p.at(err)
 	}
 	p.held = len(b)
 	p.packet++
-	return Frame{
-		Link:   p.link,
-		Time:   time.Unix(int64(seconds), int64(fraction)*p.tick).UTC(),
-		Data:   b[size:],
-		Length: int(max(captured, length)),
-	}, nil
+	f.Link = p.link
+	f.Time = time.Unix(int64(seconds), int64(fraction)*p.tick).UTC()
+	f.Data = b[size:]
+	f.Length = int(max(captured, length))
+	return nil
 }
 
 // dropped is what the format has no place for.

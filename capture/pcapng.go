@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -45,18 +46,18 @@ type ngLink struct {
 	lost     uint64 // drops that its statistics speak of
 }
 
-func (n *pcapng) next() (Frame, error) {
+func (n *pcapng) next(f *Frame) error {
 	for {
-		f, found, err := n.block()
-		if err == io.EOF {
-			return Frame{}, io.EOF
+		found, err := n.block(f)
+		if errors.Is(err, io.EOF) {
+			return io.EOF
 		}
 		if err != nil {
-			return Frame{}, n.at(err)
+			return n.at(err)
 		}
 		if found {
 			n.packet++
-			return f, nil
+			return nil
 		}
 	}
 }
@@ -71,28 +72,28 @@ func (n *pcapng) dropped() uint64 {
 	return sum
 }
 
-// block reads a block, and the frame that is in it if there is one. The frame
+// block reads a block, and the frame that is found in it if there is one. The frame
 // is held; what comes after it in the block is left behind by the next call.
-func (n *pcapng) block() (f Frame, found bool, err error) {
+func (n *pcapng) block(f *Frame) (found bool, err error) {
 	if err := n.advance(); err != nil {
-		return Frame{}, false, err
+		return false, err
 	}
 	if err := n.skip(n.rest); err != nil {
-		return Frame{}, false, err
+		return false, err
 	}
 	n.rest = 0
 	const head, tail = 8, 4
 	h, err := n.peek(head)
 	if err != nil {
-		return Frame{}, false, err
+		return false, err
 	}
 	kind := n.u32(h)
 	if kind == ngSection { // the same in either byte order
-		return Frame{}, false, n.section()
+		return false, n.section()
 	}
 	length := n.u32(h[4:])
 	if length < head+tail || length%4 != 0 {
-		return Frame{}, false, fmt.Errorf("%w: a block of %d bytes is impossible; the file is damaged here", ErrFormat, length)
+		return false, fmt.Errorf("%w: a block of %d bytes is impossible; the file is damaged here", ErrFormat, length)
 	}
 	body := int64(length) - head - tail
 
@@ -100,11 +101,11 @@ func (n *pcapng) block() (f Frame, found bool, err error) {
 	switch kind {
 	case ngInterface, ngStatistics:
 		if body > bufferSize-head {
-			return Frame{}, false, fmt.Errorf("%w: an interface's description of %d bytes is not credible; the file is damaged here", ErrFormat, body)
+			return false, fmt.Errorf("%w: an interface's description of %d bytes is not credible; the file is damaged here", ErrFormat, body)
 		}
 		b, err := n.peek(head + int(body))
 		if err != nil {
-			return Frame{}, false, early(err)
+			return false, early(err)
 		}
 		if kind == ngInterface {
 			err = n.describe(b[head:])
@@ -112,18 +113,18 @@ func (n *pcapng) block() (f Frame, found bool, err error) {
 			n.count(b[head:])
 		}
 		if err != nil {
-			return Frame{}, false, err
+			return false, err
 		}
 	case ngPacket, ngOldPacket, ngSimplePacket:
-		f, used, err = n.frame(kind, body)
+		used, err = n.frame(f, kind, body)
 		if err != nil {
-			return Frame{}, false, err
+			return false, err
 		}
 		found = true
 	}
 	n.held = head + used
 	n.rest = body - int64(used) + tail
-	return f, found, nil
+	return found, nil
 }
 
 // section begins a section.
@@ -217,18 +218,18 @@ func (n *pcapng) options(b []byte, yield func(code uint16, value []byte)) {
 
 // frame reads the frame in a block with so large a body, and says how much of
 // the body it took.
-func (n *pcapng) frame(kind uint32, body int64) (Frame, int, error) {
+func (n *pcapng) frame(f *Frame, kind uint32, body int64) (int, error) {
 	const head = 8
 	fixed := 20
 	if kind == ngSimplePacket {
 		fixed = 4
 	}
 	if body < int64(fixed) {
-		return Frame{}, 0, fmt.Errorf("%w: a packet's block is too short; the file is damaged here", ErrFormat)
+		return 0, fmt.Errorf("%w: a packet's block is too short; the file is damaged here", ErrFormat)
 	}
 	b, err := n.peek(head + fixed)
 	if err != nil {
-		return Frame{}, 0, early(err)
+		return 0, early(err)
 	}
 	b = b[head:]
 
@@ -248,27 +249,30 @@ func (n *pcapng) frame(kind uint32, body int64) (Frame, int, error) {
 		captured, length = n.u32(b[12:]), n.u32(b[16:])
 	}
 	if uint64(id) >= uint64(len(n.interfaces)) {
-		return Frame{}, 0, fmt.Errorf("%w: the packet is from interface %d, of %d that the file describes; the file is damaged here", ErrFormat, id, len(n.interfaces))
+		return 0, fmt.Errorf("%w: the packet is from interface %d, of %d that the file describes; the file is damaged here", ErrFormat, id, len(n.interfaces))
 	}
-	l := n.interfaces[id]
+	l := &n.interfaces[id]
 	if kind == ngSimplePacket && l.captures != 0 {
 		captured = min(captured, l.captures)
 	}
 	if err := n.sizes(captured, length); err != nil {
-		return Frame{}, 0, err
+		return 0, err
 	}
 	if int64(fixed)+int64(captured) > body {
-		return Frame{}, 0, fmt.Errorf("%w: the packet claims %d bytes, its block has %d; the file is damaged here", ErrFormat, captured, body-int64(fixed))
+		return 0, fmt.Errorf("%w: the packet claims %d bytes, its block has %d; the file is damaged here", ErrFormat, captured, body-int64(fixed))
 	}
 	used := fixed + int(captured)
 	if b, err = n.peek(head + used); err != nil {
-		return Frame{}, 0, early(err)
+		return 0, early(err)
 	}
-	f := Frame{Link: l.link, Data: b[head+fixed:], Length: int(max(captured, length))}
+	f.Link = l.link
+	f.Time = time.Time{}
 	if kind != ngSimplePacket {
 		f.Time = l.time(ticks)
 	}
-	return f, used, nil
+	f.Data = b[head+fixed:]
+	f.Length = int(max(captured, length))
+	return used, nil
 }
 
 func (l *ngLink) time(ticks uint64) time.Time {

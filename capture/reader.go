@@ -29,10 +29,10 @@ const (
 	// From freeExpansion bytes on, a compressed file that is maxExpansion times
 	// larger than what was read of it is taken for a bomb: captures of
 	// encrypted traffic hardly shrink at all, their bare headers ten times.
-	freeExpansion = 64 << 20
+	freeExpansion = 16 << 20
 	maxExpansion  = 250
 
-	bufferSize = maxCaptured * 2
+	bufferSize = 512 << 10
 )
 
 // Reader is a [Source] that reads a capture file: pcap of either byte order
@@ -46,13 +46,15 @@ type Reader struct {
 	frame   Frame
 	stats   Stats
 	err     error
-	close   func() error
+	end     func()    // of the unpacking
+	file    io.Closer // that Open opened, or nil
 }
 
-// records is a file format: it gives the frames of a file. After the last, the
-// error is io.EOF.
+// records is a file format.
 type records interface {
-	next() (Frame, error)
+	// next fills in the next frame of the file, except for its Headers. After
+	// the last, the error is io.EOF.
+	next(*Frame) error
 	// at says in which packet, and where in the file, an error is.
 	at(error) error
 	dropped() uint64
@@ -70,12 +72,7 @@ func Open(path string, device Address) (*Reader, error) {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	r.name = path + ": "
-	unpacked := r.close
-	r.close = func() error {
-		unpacked()
-		return f.Close()
-	}
+	r.name, r.file = path+": ", f
 	return r, nil
 }
 
@@ -97,7 +94,7 @@ func NewReader(in io.Reader, device Address) (*Reader, error) {
 	return &Reader{
 		records: records,
 		decoder: decoder{device: device},
-		close:   func() error { end(); return nil },
+		end:     end,
 	}, nil
 }
 
@@ -160,9 +157,9 @@ func (u *unpacker) Read(p []byte) (int, error) {
 
 func (u *unpacker) cause(err error) error {
 	switch {
-	case err == nil, err == io.EOF:
+	case err == nil, errors.Is(err, io.EOF):
 		return err
-	case u.packed.err != nil && u.packed.err != io.EOF:
+	case u.packed.err != nil && !errors.Is(u.packed.err, io.EOF):
 		return u.packed.err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return ErrTruncated
@@ -175,7 +172,7 @@ func (u *unpacker) cause(err error) error {
 func newRecords(in *bufio.Reader) (records, error) {
 	s := &stream{in: in, packet: 1}
 	b, err := s.peek(4)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
 	}
 	if err != nil {
@@ -191,12 +188,12 @@ func newRecords(in *bufio.Reader) (records, error) {
 }
 
 // Next returns the next packet of the device.
-func (r *Reader) Next() (Packet, error) {
+func (r *Reader) Next() (packet Packet, err error) {
 	for r.err == nil {
-		packet, verdict, err := r.step()
+		verdict, err := r.step(&packet)
 		if err != nil {
 			r.frame, r.err = Frame{}, err
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				r.err = fmt.Errorf("%s%w", r.name, err)
 			}
 			break
@@ -209,16 +206,14 @@ func (r *Reader) Next() (Packet, error) {
 }
 
 // step reads one frame.
-func (r *Reader) step() (Packet, verdict, error) {
-	var err error
-	if r.frame, err = r.records.next(); err != nil {
-		return Packet{}, isForeign, err
+func (r *Reader) step(packet *Packet) (verdict, error) {
+	if err := r.records.next(&r.frame); err != nil {
+		return isForeign, err
 	}
 	if err := r.decoder.check(r.frame.Link); err != nil {
-		return Packet{}, isForeign, r.records.at(err)
+		return isForeign, r.records.at(err)
 	}
-	packet, verdict := r.decoder.decode(&r.frame)
-	return packet, verdict, nil
+	return r.decoder.decode(&r.frame, packet), nil
 }
 
 // count counts a frame, and reports whether it is a packet.
@@ -249,7 +244,11 @@ func (r *Reader) Close() error {
 	if r.err == nil {
 		r.err = os.ErrClosed
 	}
-	return r.close()
+	r.end()
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
 }
 
 // stream is a file under a window that moves forward.
@@ -285,7 +284,10 @@ func (s *stream) skip(n int64) error {
 // here, and ErrTruncated where it ends before the n bytes do.
 func (s *stream) peek(n int) ([]byte, error) {
 	b, err := s.in.Peek(n)
-	if err == io.EOF && len(b) == 0 {
+	if err == nil {
+		return b, nil
+	}
+	if errors.Is(err, io.EOF) && len(b) == 0 {
 		return nil, io.EOF
 	}
 	return b, early(err)
@@ -293,7 +295,7 @@ func (s *stream) peek(n int) ([]byte, error) {
 
 // early is an error where more was to come.
 func early(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return ErrTruncated
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -258,7 +259,7 @@ func TestDamagedFiles(t *testing.T) {
 	badSum[len(badSum)-8] ^= 1
 	zstdWindow := append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0xf8}, make([]byte, 20)...)
 	bombed := func(pack func([]byte) []byte) []byte {
-		return pack(append(pcapFile(1), make([]byte, 80<<20)...))
+		return pack(pcapFile(1, slices.Repeat(frames(make([]byte, 256<<10)), 100)...))
 	}
 	for _, c := range []struct {
 		name    string
@@ -317,7 +318,7 @@ func TestDamagedFiles(t *testing.T) {
 						n++
 					}
 				}
-				if _, again := r.Next(); again != err {
+				if _, again := r.Next(); !errors.Is(again, err) {
 					t.Errorf("ended with %v, then with %v", err, again)
 				}
 			}
@@ -383,7 +384,7 @@ type failing struct {
 
 func (f failing) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = f.err
 	}
 	return n, err

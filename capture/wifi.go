@@ -16,22 +16,22 @@ const (
 
 // decodeWiFi reads an 802.11 frame. Of a frame that is nobody's data, nothing
 // is said but that.
-func (d *decoder) decodeWiFi(f *Frame) (Packet, verdict) {
+func (d *decoder) decodeWiFi(f *Frame, packet *Packet) verdict {
 	start, trailer := 0, 0
 	if f.Link == LinkRadiotap {
 		var ok bool
 		if start, trailer, ok = radiotap(f.Data); !ok {
-			return Packet{}, isForeign
+			return isForeign
 		}
 	}
 	b := f.Data[start:]
 	if len(b) < 24 {
-		return Packet{}, isForeign
+		return isForeign
 	}
 	const data, noData, qos = 0x08, 0x40, 0x80
 	control, flags := b[0], b[1]
 	if control&0x0f != data || control&noData != 0 {
-		return Packet{}, isForeign
+		return isForeign
 	}
 
 	receiver, transmitter := b[4:10], b[10:16]
@@ -47,7 +47,7 @@ func (d *decoder) decodeWiFi(f *Frame) (Packet, verdict) {
 	if toDS && fromDS {
 		header = 30
 		if len(b) < header {
-			return Packet{}, isForeign
+			return isForeign
 		}
 		from = b[24:30]
 	}
@@ -71,12 +71,12 @@ func (d *decoder) decodeWiFi(f *Frame) (Packet, verdict) {
 		case string(receiver):
 			p.dstMAC = receiver
 		default:
-			return Packet{}, isForeign
+			return isForeign
 		}
 	}
 	repeated := d.retries.repeats(transmitter, receiver, tid, binary.LittleEndian.Uint16(b[22:]), f.Time)
 	if repeated && flags&wifiRetry != 0 {
-		return Packet{}, isRetry
+		return isRetry
 	}
 
 	p.size = max(0, f.Length-start-trailer)
@@ -96,7 +96,7 @@ func (d *decoder) decodeWiFi(f *Frame) (Packet, verdict) {
 		header = p.headers
 	}
 	p.headers = min(start+header, len(f.Data))
-	return d.finish(f, &p)
+	return d.finish(f, &p, packet)
 }
 
 // radiotap returns the length of a radiotap header and that of the checksum at

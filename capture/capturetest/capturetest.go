@@ -3,6 +3,7 @@
 package capturetest
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -178,7 +179,7 @@ func Run(t *testing.T, wire Wire) {
 			if first == nil {
 				t.Fatalf("a packet too many: %+v", p)
 			}
-			if _, again := source.Next(); again != first {
+			if _, again := source.Next(); !errors.Is(again, first) {
 				t.Errorf("ended with %v, then with %v", first, again)
 			}
 			if f := source.Frame(); f.Data != nil {
