@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string, out io.Writer) (status int, err err
 	}
 	defer func() {
 		cancel()
-		qemu.Wait() // it was killed: there is nothing to learn
+		_ = qemu.Wait() // it was killed: there is nothing to learn
 	}()
 	w := &wires{machine: m, sockets: sockets}
 	defer w.close()
@@ -232,7 +232,9 @@ func (w *wires) socket(ctx context.Context, name string) (*socket, error) {
 		return nil, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
+		if err := conn.SetDeadline(deadline); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	s := &socket{conn: conn, lines: bufio.NewReader(conn)}
 	if w.open == nil {

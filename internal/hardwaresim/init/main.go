@@ -27,7 +27,7 @@ func main() {
 	}
 	fmt.Printf("init: exit %d\n", status)
 	for {
-		unix.Pause() // until the machine is switched off: where init ends, Linux panics
+		_ = unix.Pause() // until the machine is switched off: where init ends, Linux panics
 	}
 }
 

@@ -83,7 +83,7 @@ func New(clock bench.Clock, options Options) (*Sensor, error) {
 	return &Sensor{clock: clock, options: options}, nil
 }
 
-// Timing: instants are the kernel's.
+// Timing says that instants are the kernel's.
 func (*Sensor) Timing() light.Timing {
 	return light.Timing{Source: "the kernel's edge timestamps", Error: time.Millisecond, Lag: lag}
 }

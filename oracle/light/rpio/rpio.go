@@ -98,7 +98,8 @@ func New(clock bench.Clock, options Options) (*Sensor, error) {
 	return &Sensor{clock: clock, options: options}, nil
 }
 
-// Timing: instants are those of readings.
+// Timing says that instants are those of readings, and how far those may lie
+// apart.
 func (s *Sensor) Timing() light.Timing {
 	return light.Timing{
 		Source: fmt.Sprintf("readings every %v", s.options.Period),

@@ -91,7 +91,7 @@ func New(clock bench.Clock, options Options) (*Sensor, error) {
 	return &Sensor{clock: clock, options: options}, nil
 }
 
-// Timing: instants are those of arrival.
+// Timing says that instants are those of arrival.
 func (s *Sensor) Timing() light.Timing {
 	return light.Timing{Source: "arrival of lines", Error: 20 * time.Millisecond, Lag: s.options.Silence}
 }
