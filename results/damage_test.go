@@ -3,15 +3,18 @@ package results_test
 import (
 	"bytes"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
+	"wakefuzz/bench"
 	"wakefuzz/results"
 )
 
@@ -22,6 +25,8 @@ type content struct {
 	sessions []results.Session
 	attempts []results.Attempt
 	voids    []results.Void
+	traffic  []results.Traffic
+	clock    []bench.Pair
 }
 
 func read(r *results.Reader) (c content, err error) {
@@ -38,7 +43,14 @@ func read(r *results.Reader) (c content, err error) {
 		}
 		c.attempts = append(c.attempts, a)
 	}
-	return c, nil
+	for t, err := range r.Traffic(1, 1, bench.Span{End: math.MaxInt64}) {
+		if err != nil {
+			return c, err
+		}
+		c.traffic = append(c.traffic, t)
+	}
+	c.clock, err = r.Clock(1, 1)
+	return c, err
 }
 
 // sample is a store with pages of all kinds: branches, overflow, free ones.
@@ -54,7 +66,16 @@ func sample(t testing.TB, commits int) (dir string, file []byte, want content) {
 		if i%20 == 5 {
 			group[0].Observations[0].Scores.Values = make([]float32, 1500)
 		}
-		if err := s.Append(group...); err != nil {
+		observed := results.Observed{
+			Session: 1, Bench: 1,
+			Clock: []bench.Pair{{At: bench.Instant(i), Wall: group[0].Wall}},
+		}
+		if i%4 == 0 {
+			group[2] = watching(later(group[2], time.Duration(i)*100*time.Second))
+			seen := group[2].Observations[1]
+			observed.Traffic = results.Traffic{Watched: seen.Watched, Packets: seen.Packets}
+		}
+		if err := s.AppendObserved(observed, group...); err != nil {
 			t.Fatal(err)
 		}
 		if i%7 == 0 {
@@ -190,6 +211,14 @@ func TestARecordThatIsMissingIsDamage(t *testing.T) {
 			_, err := tx.CreateBucket([]byte("trials"))
 			return err
 		},
+		"first packets": func(tx *bbolt.Tx) error { return deleteOne(tx.Bucket([]byte("packets")), (*bbolt.Cursor).First) },
+		"last packets":  func(tx *bbolt.Tx) error { return deleteOne(tx.Bucket([]byte("packets")), (*bbolt.Cursor).Last) },
+		"all packets":   func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("packets")) },
+		"last pair":     func(tx *bbolt.Tx) error { return tx.Bucket([]byte("clock")).Delete(key(20)) },
+		"all pairs":     func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("clock")) },
+		"more packets": func(tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("packets")).Put([]byte("key"), []byte("value"))
+		},
 		"swapped": func(tx *bbolt.Tx) error {
 			b := tx.Bucket([]byte("attempts"))
 			return b.Put(key(2), bytes.Clone(b.Get(key(5))))
@@ -201,6 +230,11 @@ func TestARecordThatIsMissingIsDamage(t *testing.T) {
 			t.Errorf("%s: open: %v", name, err)
 		}
 	}
+}
+
+func deleteOne(b *bbolt.Bucket, which func(*bbolt.Cursor) (key, value []byte)) error {
+	key, _ := which(b.Cursor())
+	return b.Delete(key)
 }
 
 // A file that is cut short under a reader is a bus error to a program that has

@@ -177,6 +177,39 @@ func attempt(id results.PlayID, number int, session uint32, peak float32) result
 	}
 }
 
+// later moves the attempt on the clock of its bench.
+func later(a results.Attempt, d time.Duration) results.Attempt {
+	move := func(s *bench.Span) { s.Start, s.End = s.Start.Add(d), s.End.Add(d) }
+	move(&a.Sound)
+	for i := range a.Observations {
+		move(&a.Observations[i].Watched)
+		a.Observations[i].Scores.Start = a.Observations[i].Scores.Start.Add(d)
+	}
+	return a
+}
+
+// watching adds to an attempt what an oracle of the name traffic saw of it: a
+// burst after the end of the sound if it reacted, and chatter otherwise.
+func watching(a results.Attempt) results.Attempt {
+	o := bench.Observation{Oracle: "traffic", Watched: bench.Span{Start: a.Sound.Start, End: a.Sound.End.Add(5 * time.Second)}}
+	packet := func(at bench.Instant, payload int32, d bench.Direction) {
+		o.Packets = append(o.Packets, bench.Packet{At: at, Size: payload + 66, Payload: payload, Direction: d})
+	}
+	packet(a.Sound.Start, 31, bench.Outgoing)
+	packet(a.Sound.Start.Add(18*time.Millisecond), 0, bench.Incoming)
+	if a.State == bench.Reacted {
+		for i := range 20 {
+			at := a.Sound.End.Add(time.Duration(300+20*i) * time.Millisecond)
+			packet(at, 1448, bench.Outgoing)
+			if i%2 == 1 {
+				packet(at.Add(17*time.Millisecond), 0, bench.Incoming)
+			}
+		}
+	}
+	a.Observations = append(a.Observations, o)
+	return a
+}
+
 // failed is an attempt that could not be measured.
 func failed(id results.PlayID, number int, session uint32) results.Attempt {
 	return results.Attempt{

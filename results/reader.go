@@ -20,14 +20,16 @@ import (
 // storeName is the store's file in the campaign's folder.
 const storeName = "store.db"
 
-// The buckets, and the keys of the header. Keys of all other buckets are the
-// numbers 1, 2, 3, ... as big-endian uint64.
+// The buckets, and the keys of the header. Keys of all other buckets but
+// packets are the numbers 1, 2, 3, ... as big-endian uint64.
 var (
 	headerBucket   = []byte("header")
 	trialsBucket   = []byte("trials")
 	sessionsBucket = []byte("sessions")
 	attemptsBucket = []byte("attempts")
 	voidsBucket    = []byte("voids")
+	packetsBucket  = []byte("packets") // since schema 2; see stream.key
+	clockBucket    = []byte("clock")   // since schema 2
 
 	schemaKey   = []byte("schema")
 	campaignKey = []byte("campaign")
@@ -38,6 +40,7 @@ var (
 type Reader struct {
 	db       *bbolt.DB
 	path     string // for messages: where the store is, not where its copy is
+	schema   uint32
 	campaign Campaign
 	plan     *plan
 	runner   int // PID of the runner that this is a copy from
@@ -102,15 +105,24 @@ func load(db *bbolt.DB, path string) (*Reader, error) {
 		if err != nil || len(version) != 4 {
 			return errors.Join(errors.New("schema version"), err)
 		}
-		if v := binary.BigEndian.Uint32(version); v != schema {
-			return fmt.Errorf("%w: its schema is %d, this program knows %d: update the program", ErrNewerSchema, v, schema)
+		r.schema = binary.BigEndian.Uint32(version)
+		switch {
+		case r.schema > schema:
+			return fmt.Errorf("%w: its schema is %d, this program knows %d: update the program", ErrNewerSchema, r.schema, schema)
+		case r.schema == 0:
+			return errors.New("schema version 0")
 		}
 		body, err := unseal(headerBucket, campaignKey, header.Get(campaignKey))
 		if err != nil {
 			return fmt.Errorf("campaign: %w", err)
 		}
-		r.campaign, err = decodeCampaign(body)
-		return err
+		if r.campaign, err = decodeCampaign(body); err != nil {
+			return fmt.Errorf("campaign: %w", err)
+		}
+		if r.schema < trafficSchema {
+			return nil
+		}
+		return checkTraffic(tx)
 	}); err != nil {
 		return nil, err
 	}
@@ -160,7 +172,21 @@ func (r *Reader) Voids() ([]Void, error) {
 //
 // Times come back in UTC, and what is empty (a slice, a map) as nil.
 func (r *Reader) Attempts() iter.Seq2[Attempt, error] {
-	return journal(r, attemptsBucket, func(body []byte) (Attempt, error) { return decodeAttempt(body, r.plan) })
+	records := journal(r, attemptsBucket, func(body []byte) (storedAttempt, error) { return decodeAttempt(body, r.plan) })
+	return func(yield func(Attempt, error) bool) {
+		for a, err := range records {
+			if err == nil && a.packets != nil {
+				err = r.refill(a)
+			}
+			if err != nil {
+				yield(Attempt{}, err)
+				return
+			}
+			if !yield(a.Attempt, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (r *Reader) outcomes() iter.Seq2[wireOutcome, error] {

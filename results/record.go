@@ -117,7 +117,8 @@ type Attempt struct {
 	Phase     time.Duration
 	NoiseDBFS float64
 	GainDB    float64
-	// Observations are what the oracles recorded.
+	// Observations are what the oracles recorded. The packets of one are a part
+	// of its bench's traffic; see [Store.AppendObserved].
 	Observations []bench.Observation
 	// State is the verdict at the time of the play, and Rule the rule that gave
 	// it. Later judgings don't change it.
@@ -126,6 +127,30 @@ type Attempt struct {
 	// Fault is why State is Unmeasured, or NoFault; Detail says it in words.
 	Fault  bench.Fault
 	Detail string
+}
+
+// Observed is what was recorded of a bench since the last time, whatever was
+// played meanwhile.
+type Observed struct {
+	// Session and Bench say whose clock it is on; see Attempt.Bench.
+	Session uint32
+	Bench   int
+	// Traffic is the next stretch of the device's traffic. The zero Traffic is
+	// none.
+	Traffic Traffic
+	// Clock holds moments that map the bench's clock to the wall clock.
+	Clock []bench.Pair
+}
+
+// Traffic is a stretch of the traffic of the device under test.
+type Traffic struct {
+	// Watched is the span in which the capture was at work. Where one stretch
+	// ends before the next begins, it was not.
+	Watched bench.Span
+	// Packets holds what was seen of it, in the order of time.
+	Packets []bench.Packet
+	// Dropped is how many packets at most the capture lost in the span.
+	Dropped uint64
 }
 
 // Void takes an attempt back that was measured, for a reason that came to

@@ -90,22 +90,14 @@ func writeNew(path string, c Campaign, trials []Trial) (err error) {
 		if err != nil {
 			return err
 		}
-		version := binary.BigEndian.AppendUint32(nil, schema)
-		sum := binary.LittleEndian.AppendUint32(nil, checksum(headerBucket, schemaKey, version))
-		if err := header.Put(schemaKey, append(sum, version...)); err != nil {
+		if err := putSchema(header); err != nil {
 			return err
 		}
-		campaign, err := seal(headerBucket, campaignKey, encodeCampaign(c))
-		if err != nil {
+		if err := putSealed(header, headerBucket, campaignKey, encodeCampaign(c)); err != nil {
 			return err
 		}
-		if err := header.Put(campaignKey, campaign); err != nil {
+		if err := makeBuckets(tx, trialsBucket, sessionsBucket, attemptsBucket, voidsBucket, packetsBucket, clockBucket); err != nil {
 			return err
-		}
-		for _, name := range [][]byte{trialsBucket, sessionsBucket, attemptsBucket, voidsBucket} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
 		}
 		for _, t := range trials {
 			if err := put(tx, trialsBucket, encodeTrial(t)); err != nil {
@@ -116,6 +108,36 @@ func writeNew(path string, c Campaign, trials []Trial) (err error) {
 	})
 }
 
+func putSchema(header *bbolt.Bucket) error {
+	version := binary.BigEndian.AppendUint32(nil, schema)
+	sum := binary.LittleEndian.AppendUint32(nil, checksum(headerBucket, schemaKey, version))
+	return header.Put(schemaKey, append(sum, version...))
+}
+
+func makeBuckets(tx *bbolt.Tx, names ...[]byte) error {
+	for _, name := range names {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upgrade gives a store of an older schema what it lacks. What it holds stays
+// as it is.
+func (s *Store) upgrade() error {
+	err := s.update(func(tx *bbolt.Tx) error {
+		if err := makeBuckets(tx, packetsBucket, clockBucket); err != nil {
+			return err
+		}
+		return putSchema(tx.Bucket(headerBucket))
+	})
+	if err == nil {
+		s.schema = schema
+	}
+	return err
+}
+
 // put appends a record to a bucket.
 func put(tx *bbolt.Tx, bucket []byte, wire any) error {
 	b := tx.Bucket(bucket)
@@ -124,11 +146,15 @@ func put(tx *bbolt.Tx, bucket []byte, wire any) error {
 	if err != nil {
 		return err
 	}
-	value, err := seal(bucket, number(n), wire)
+	return putSealed(b, bucket, number(n), wire)
+}
+
+func putSealed(b *bbolt.Bucket, bucket, key []byte, wire any) error {
+	value, err := seal(bucket, key, wire)
 	if err != nil {
 		return err
 	}
-	return b.Put(number(n), value)
+	return b.Put(key, value)
 }
 
 func syncDir(dir string) error {
@@ -140,7 +166,8 @@ func syncDir(dir string) error {
 }
 
 // Open opens the campaign's store to continue it. Until Close, this process
-// holds the campaign's lock, and serves [View] in other processes.
+// holds the campaign's lock, and serves [View] in other processes. A store of
+// an older schema becomes one of today's, which the older program refuses.
 //
 // Errors wrap ErrNotFound, ErrNewerSchema, ErrDamaged, ErrFull or ErrReadOnly
 // where one fits, or are a *LockedError. A store that is found damaged has not
@@ -191,6 +218,12 @@ func open(dir string, lock *lock) (s *Store, err error) {
 		return nil, explain(path, err)
 	}
 	s.Reader.db = db
+	if s.schema < schema {
+		if err := s.upgrade(); err != nil {
+			db.Close()
+			return nil, err
+		}
+	}
 	if s.server, err = serve(dir, db); err != nil {
 		db.Close()
 		return nil, err
@@ -225,6 +258,9 @@ func (s *Store) survey(dir string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := r.Clock(0, 0); err != nil { // reads every bench's
+		return err
+	}
 	s.Reader = r
 	s.last = make([]int32, len(progress.plays))
 	for slot, play := range progress.plays {
@@ -246,15 +282,31 @@ func (s *Store) BeginSession(session Session) (uint32, error) {
 	return session.ID, nil
 }
 
-// Append stores attempts, all or none. They are on the disk when it returns.
-// The plays must be in the plan, the numbers those that follow the last
-// attempt of each play, and the session begun. Errors wrap ErrFull where it
-// fits; what was stored before is safe.
+// Append is AppendObserved where there is nothing beside the attempts.
 func (s *Store) Append(attempts ...Attempt) error {
+	return s.AppendObserved(Observed{}, attempts...)
+}
+
+// AppendObserved stores what was recorded of a bench since the last time, and
+// attempts, all or none. They are on the disk when it returns. What is zero of
+// the Observed is not stored.
+//
+// The plays must be in the plan, the numbers those that follow the last
+// attempt of each play, and the sessions begun. A stretch of traffic must not
+// begin before the end of the one before it, and its packets must lie in it in
+// the order of time. The packets of an observation must be all those that the
+// stored traffic, this stretch included, has in the watched span: no other
+// copy of them is kept.
+//
+// Errors wrap ErrFull where it fits; what was stored before is safe.
+func (s *Store) AppendObserved(o Observed, attempts ...Attempt) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	added := make(map[int]int32)
 	err := s.update(func(tx *bbolt.Tx) error {
+		if err := s.putObserved(tx, o); err != nil {
+			return err
+		}
 		for _, a := range attempts {
 			place, err := s.plan.place(a.Play)
 			if err != nil {
@@ -264,8 +316,11 @@ func (s *Store) Append(attempts ...Attempt) error {
 			if next := int(s.last[slot]+added[slot]) + 1; a.Number != next {
 				return fmt.Errorf("play %s: attempt %d, but the next one is %d", a.Play, a.Number, next)
 			}
-			if a.Session < 1 || a.Session > s.sessions {
-				return fmt.Errorf("play %s: session %d has not begun", a.Play, a.Session)
+			if err := s.begun(a.Session); err != nil {
+				return fmt.Errorf("play %s: %w", a.Play, err)
+			}
+			if err := checkPackets(tx, a); err != nil {
+				return fmt.Errorf("play %s: %w", a.Play, err)
 			}
 			if err := put(tx, attemptsBucket, encodeAttempt(a, place)); err != nil {
 				return fmt.Errorf("play %s: %w", a.Play, err)
@@ -279,6 +334,38 @@ func (s *Store) Append(attempts ...Attempt) error {
 	}
 	for slot, n := range added {
 		s.last[slot] += n
+	}
+	return nil
+}
+
+func (s *Store) begun(session uint32) error {
+	if session < 1 || session > s.sessions {
+		return fmt.Errorf("session %d has not begun", session)
+	}
+	return nil
+}
+
+func (s *Store) putObserved(tx *bbolt.Tx, o Observed) error {
+	if o.Traffic.empty() && len(o.Clock) == 0 {
+		return nil
+	}
+	if err := s.begun(o.Session); err != nil {
+		return err
+	}
+	st, err := streamOf(o.Session, o.Bench)
+	if err != nil {
+		return err
+	}
+	if len(o.Clock) > 0 {
+		if err := put(tx, clockBucket, encodeClock(clockRecord{st, o.Clock})); err != nil {
+			return fmt.Errorf("clock of %s: %w", st, err)
+		}
+	}
+	if o.Traffic.empty() {
+		return nil
+	}
+	if err := putTraffic(tx, st, o.Traffic); err != nil {
+		return fmt.Errorf("traffic of %s: %w", st, err)
 	}
 	return nil
 }

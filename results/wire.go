@@ -18,8 +18,12 @@ import (
 
 // schema is the version of everything in this file. A field's number is never
 // used for another meaning. A record with a field that its schema does not
-// know is damaged, so a new field is a new schema.
-const schema = 1
+// know is damaged, so a new field is a new schema; a store of an older schema
+// lacks some of the fields and buckets, and nothing else.
+//
+//	1  the beginning
+//	2  an observation's fields 10 to 12; packets and clock
+const schema = 2
 
 // maxRecord is the longest record in bytes, and maxPlays the most plays of a
 // plan: far above any campaign, and low enough that a hostile file can't take
@@ -93,8 +97,12 @@ type wireAttempt struct {
 	Observations []wireObservation `cbor:"17,keyasint,omitempty"`
 }
 
-// wireObservation holds scores as little-endian float32, one after the other,
-// and each edge as twice its nanoseconds after WatchedStart, plus one if lit.
+// wireObservation holds scores as little-endian float32, one after the other.
+// An edge is a number: twice its nanoseconds after the edge before it, plus one
+// if lit; the first counts from WatchedStart. Edges holds them as varints.
+// OldEdges, of schema 1, counts all of them from WatchedStart, and had no room
+// for more than 1024. Packets is how many packets the bench's traffic holds in
+// the watched span, or 0 where the observation is not of packets.
 type wireObservation struct {
 	Oracle       string  `cbor:"1,keyasint"`
 	WatchedStart int64   `cbor:"2,keyasint,omitempty"`
@@ -104,7 +112,10 @@ type wireObservation struct {
 	Scores       []byte  `cbor:"6,keyasint,omitempty"`
 	Fault        string  `cbor:"7,keyasint,omitempty"`
 	Detail       string  `cbor:"8,keyasint,omitempty"`
-	Edges        []int64 `cbor:"9,keyasint,omitempty"`
+	OldEdges     []int64 `cbor:"9,keyasint,omitempty"`
+	Packets      int     `cbor:"10,keyasint,omitempty"`
+	Dropped      uint64  `cbor:"11,keyasint,omitempty"`
+	Edges        []byte  `cbor:"12,keyasint,omitempty"`
 }
 
 type wireVoid struct {
@@ -113,6 +124,23 @@ type wireVoid struct {
 	Number int    `cbor:"3,keyasint"`
 	Reason string `cbor:"4,keyasint,omitempty"`
 	Wall   int64  `cbor:"5,keyasint,omitempty"`
+}
+
+// wireTraffic is a stretch of traffic. Its key has the session, the bench and
+// the end of the stretch; Length is how long before that it began. Packets is
+// what packPackets makes of them.
+type wireTraffic struct {
+	Length  int64  `cbor:"1,keyasint"`
+	Packets []byte `cbor:"2,keyasint,omitempty"`
+	Dropped uint64 `cbor:"3,keyasint,omitempty"`
+}
+
+// wireClock holds three varints for each pair: instant and wall time, both as
+// the difference to the pair before, and the error.
+type wireClock struct {
+	Session uint32 `cbor:"1,keyasint"`
+	Bench   uint32 `cbor:"2,keyasint,omitempty"`
+	Pairs   []byte `cbor:"3,keyasint"`
 }
 
 var (
@@ -316,21 +344,30 @@ func encodeAttempt(a Attempt, place int) wireAttempt {
 			Scores:       packScores(o.Scores.Values),
 			Fault:        text(string(o.Fault)),
 			Detail:       text(o.Detail),
+			Packets:      len(o.Packets),
+			Dropped:      o.Dropped,
 			Edges:        packEdges(o.Edges, o.Watched.Start),
 		})
 	}
 	return w
 }
 
-func decodeAttempt(body []byte, p *plan) (Attempt, error) {
+// storedAttempt is an attempt as it is stored, without its packets. Where it
+// has any, packets says how many belong to each observation.
+type storedAttempt struct {
+	Attempt
+	packets []int
+}
+
+func decodeAttempt(body []byte, p *plan) (storedAttempt, error) {
 	var w wireAttempt
 	if err := strict.Unmarshal(body, &w); err != nil {
-		return Attempt{}, err
+		return storedAttempt{}, err
 	}
 	if err := w.validate(p); err != nil {
-		return Attempt{}, err
+		return storedAttempt{}, err
 	}
-	a := Attempt{
+	a := storedAttempt{Attempt: Attempt{
 		Play:      PlayID{Trial: p.trials[w.Trial].ID, Index: w.Index},
 		Number:    w.Number,
 		Session:   w.Session,
@@ -344,14 +381,27 @@ func decodeAttempt(body []byte, p *plan) (Attempt, error) {
 		Rule:      w.Rule,
 		Fault:     bench.Fault(w.Fault),
 		Detail:    w.Detail,
-	}
+	}}
 	if len(w.Observations) > 0 {
 		a.Observations = make([]bench.Observation, len(w.Observations))
 	}
 	for i, o := range w.Observations {
 		scores, err := unpackScores(o.Scores)
 		if err != nil {
-			return Attempt{}, err
+			return storedAttempt{}, err
+		}
+		edges, err := unpackEdges(o.Edges, bench.Instant(o.WatchedStart))
+		if err != nil {
+			return storedAttempt{}, err
+		}
+		if len(o.OldEdges) > 0 {
+			edges = unpackOldEdges(o.OldEdges, bench.Instant(o.WatchedStart))
+		}
+		if o.Packets != 0 {
+			if a.packets == nil {
+				a.packets = make([]int, len(w.Observations))
+			}
+			a.packets[i] = o.Packets
 		}
 		a.Observations[i] = bench.Observation{
 			Oracle:  o.Oracle,
@@ -359,7 +409,8 @@ func decodeAttempt(body []byte, p *plan) (Attempt, error) {
 			Scores:  bench.Series{Start: bench.Instant(o.ScoresStart), Step: time.Duration(o.ScoresStep), Values: scores},
 			Fault:   bench.Fault(o.Fault),
 			Detail:  o.Detail,
-			Edges:   unpackEdges(o.Edges, bench.Instant(o.WatchedStart)),
+			Edges:   edges,
+			Dropped: o.Dropped,
 		}
 	}
 	return a, unpackHash(a.Clip[:], w.Clip)
@@ -461,22 +512,174 @@ func unpackScores(packed []byte) ([]float32, error) {
 	return values, nil
 }
 
-func packEdges(edges []bench.Edge, start bench.Instant) []int64 {
-	var packed []int64
+func packEdges(edges []bench.Edge, last bench.Instant) []byte {
+	var packed []byte
 	for _, e := range edges {
-		after := 2 * int64(e.At.Sub(start))
+		after := 2 * int64(e.At.Sub(last))
 		if e.Lit {
 			after++
 		}
-		packed = append(packed, after)
+		packed = binary.AppendVarint(packed, after)
+		last = e.At
 	}
 	return packed
 }
 
-func unpackEdges(packed []int64, start bench.Instant) []bench.Edge {
-	var edges []bench.Edge
-	for _, p := range packed {
-		edges = append(edges, bench.Edge{At: start.Add(time.Duration(p >> 1)), Lit: p&1 == 1})
+func unpackEdges(packed []byte, last bench.Instant) ([]bench.Edge, error) {
+	if len(packed) == 0 {
+		return nil, nil
+	}
+	edges := make([]bench.Edge, 0, len(packed)/2)
+	for len(packed) > 0 {
+		after, n := binary.Varint(packed)
+		if n <= 0 {
+			return nil, errors.New("edges that end in the middle of one")
+		}
+		packed = packed[n:]
+		last = last.Add(time.Duration(after >> 1))
+		edges = append(edges, bench.Edge{At: last, Lit: after&1 == 1})
+	}
+	return edges, nil
+}
+
+func unpackOldEdges(packed []int64, start bench.Instant) []bench.Edge {
+	edges := make([]bench.Edge, len(packed))
+	for i, p := range packed {
+		edges[i] = bench.Edge{At: start.Add(time.Duration(p >> 1)), Lit: p&1 == 1}
 	}
 	return edges
+}
+
+func encodeTraffic(t Traffic) wireTraffic {
+	return wireTraffic{
+		Length:  int64(t.Watched.Duration()),
+		Packets: packPackets(t.Packets, t.Watched.Start),
+		Dropped: t.Dropped,
+	}
+}
+
+func decodeTraffic(body []byte, end bench.Instant) (Traffic, error) {
+	var w wireTraffic
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return Traffic{}, err
+	}
+	t := Traffic{Watched: bench.Span{Start: end - bench.Instant(w.Length), End: end}, Dropped: w.Dropped}
+	if w.Length <= 0 || t.Watched.Start >= end {
+		return Traffic{}, fmt.Errorf("a stretch of %d ns", w.Length)
+	}
+	var err error
+	t.Packets, err = unpackPackets(w.Packets, t.Watched)
+	return t, err
+}
+
+// The packets of a stretch are coded one after the other, each as
+//
+//	uvarint  nanoseconds since the packet before it, or since the beginning
+//	uvarint  8 times the size, plus 4 if it has as much besides its payload as
+//	         the packet of its direction before it, plus the direction
+//	varint   how much that is, where it is not as much
+//
+// All sizes are in bytes. What a packet has besides its payload is its headers,
+// and they hardly change in a connection: most packets take five bytes.
+const (
+	sameHeaders   = 1 << 2
+	directionMask = 1<<2 - 1
+	sizeShift     = 3
+)
+
+func packPackets(packets []bench.Packet, last bench.Instant) []byte {
+	packed := make([]byte, 0, 6*len(packets))
+	var headers [directionMask + 1]int64
+	for _, p := range packets {
+		packed = binary.AppendUvarint(packed, uint64(p.At-last))
+		last = p.At
+		shape := uint64(uint32(p.Size))<<sizeShift | uint64(p.Direction)
+		h := int64(p.Size) - int64(p.Payload)
+		if h == headers[p.Direction] {
+			packed = binary.AppendUvarint(packed, shape|sameHeaders)
+			continue
+		}
+		packed = binary.AppendUvarint(packed, shape)
+		packed = binary.AppendVarint(packed, h)
+		headers[p.Direction] = h
+	}
+	return packed
+}
+
+func unpackPackets(packed []byte, watched bench.Span) ([]bench.Packet, error) {
+	if len(packed) == 0 {
+		return nil, nil
+	}
+	var (
+		packets = make([]bench.Packet, 0, len(packed)/4)
+		headers [directionMask + 1]int64
+		at      = watched.Start
+		broken  = false
+	)
+	uvarint := func() uint64 {
+		v, n := binary.Uvarint(packed)
+		broken = broken || n <= 0
+		packed = packed[max(n, 0):]
+		return v
+	}
+	for len(packed) > 0 {
+		after, shape := uvarint(), uvarint()
+		size, direction := int64(int32(shape>>sizeShift)), bench.Direction(shape&directionMask)
+		if shape&sameHeaders == 0 {
+			zigzag := uvarint()
+			headers[direction] = int64(zigzag>>1) ^ -int64(zigzag&1)
+		}
+		payload := size - headers[direction]
+		switch {
+		case broken:
+			return nil, errors.New("a packet that is cut off")
+		case after >= uint64(watched.End-at):
+			return nil, errors.New("a packet beyond the end of its stretch")
+		case direction > bench.Incoming, shape>>sizeShift > math.MaxUint32, payload != int64(int32(payload)):
+			return nil, errors.New("a packet that can't be")
+		}
+		at += bench.Instant(after)
+		packets = append(packets, bench.Packet{At: at, Size: int32(size), Payload: int32(payload), Direction: direction})
+	}
+	return packets, nil
+}
+
+// clockRecord is a record of the bucket clock.
+type clockRecord struct {
+	stream
+	pairs []bench.Pair
+}
+
+func encodeClock(c clockRecord) wireClock {
+	w := wireClock{Session: c.session, Bench: c.bench}
+	var at, wall int64
+	for _, p := range c.pairs {
+		w.Pairs = binary.AppendVarint(w.Pairs, int64(p.At)-at)
+		w.Pairs = binary.AppendVarint(w.Pairs, packTime(p.Wall)-wall)
+		w.Pairs = binary.AppendVarint(w.Pairs, int64(p.Error))
+		at, wall = int64(p.At), packTime(p.Wall)
+	}
+	return w
+}
+
+func decodeClock(body []byte) (clockRecord, error) {
+	var w wireClock
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return clockRecord{}, err
+	}
+	c := clockRecord{stream: stream{w.Session, w.Bench}}
+	var at, wall int64
+	for packed := w.Pairs; len(packed) > 0; {
+		var fields [3]int64
+		for i := range fields {
+			v, n := binary.Varint(packed)
+			if n <= 0 {
+				return clockRecord{}, errors.New("a pair that is cut off")
+			}
+			fields[i], packed = v, packed[n:]
+		}
+		at, wall = at+fields[0], wall+fields[1]
+		c.pairs = append(c.pairs, bench.Pair{At: bench.Instant(at), Wall: unpackTime(wall), Error: time.Duration(fields[2])})
+	}
+	return c, nil
 }

@@ -2,6 +2,7 @@ package results
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"testing"
 	"time"
@@ -81,9 +82,9 @@ func FuzzDecodeSession(f *testing.F) {
 
 func FuzzDecodeAttempt(f *testing.F) {
 	p := fuzzPlan(f)
-	fuzzRecord(f, []Attempt{
-		{Play: PlayID{Trial: TrialID{1}}, Number: 1},
-		{
+	fuzzRecord(f, []storedAttempt{
+		{Attempt: Attempt{Play: PlayID{Trial: TrialID{1}}, Number: 1}},
+		{Attempt: Attempt{
 			Play: PlayID{Trial: TrialID{2}, Index: 1}, Number: 2, Session: 3, Bench: 1, Wall: time.Unix(6, 7).UTC(),
 			Clip: [32]byte{1}, Sound: bench.Span{Start: -1, End: 5}, Phase: 3, NoiseDBFS: -40, GainDB: 1,
 			State: bench.Reacted, Rule: "r", Fault: bench.FaultDevice, Detail: "d",
@@ -91,10 +92,16 @@ func FuzzDecodeAttempt(f *testing.F) {
 				Oracle: "engine", Watched: bench.Span{Start: 1, End: 2}, Fault: bench.FaultOracle, Detail: "x",
 				Scores: bench.Series{Start: 1, Step: 80e6, Values: []float32{0, 0.5, 1}},
 				Edges:  []bench.Edge{{At: -5, Lit: true}, {At: 7}},
-			}},
-		},
-	}, func(a Attempt) wireAttempt { return encodeAttempt(a, p.places[a.Play.Trial]) },
-		func(body []byte) (Attempt, error) {
+			}, {Oracle: "traffic", Dropped: 3}},
+		}, packets: []int{0, 9}},
+	}, func(a storedAttempt) wireAttempt {
+		w := encodeAttempt(a.Attempt, p.places[a.Play.Trial])
+		for i, n := range a.packets {
+			w.Observations[i].Packets = n
+		}
+		return w
+	},
+		func(body []byte) (storedAttempt, error) {
 			a, err := decodeAttempt(body, p)
 			if err != nil {
 				return a, err
@@ -116,6 +123,38 @@ func FuzzDecodeVoid(f *testing.F) {
 		func(body []byte) (Void, error) { return decodeVoid(body, p) })
 }
 
+func FuzzDecodeTraffic(f *testing.F) {
+	const end = 60e9
+	span := bench.Span{Start: -1, End: end}
+	fuzzRecord(f, []Traffic{
+		{Watched: span},
+		{Watched: span, Dropped: 7, Packets: []bench.Packet{
+			{At: -1, Size: 1514, Payload: 1448, Direction: bench.Outgoing},
+			{At: -1, Size: 1514, Payload: 1448, Direction: bench.Outgoing},
+			{At: 3, Size: 66, Direction: bench.Incoming},
+			{At: 1e6, Size: 60, Payload: 1, Direction: bench.Outgoing},
+			{At: end - 1, Size: math.MaxInt32, Payload: math.MinInt32 + 9},
+			{At: end - 1, Size: -1, Payload: math.MaxInt32},
+		}},
+	}, encodeTraffic, func(body []byte) (Traffic, error) {
+		t, err := decodeTraffic(body, end)
+		if err == nil {
+			if err := t.validate(); err != nil {
+				panic(err)
+			}
+		}
+		return t, err
+	})
+}
+
+func FuzzDecodeClock(f *testing.F) {
+	at := time.Unix(1e9, 7).UTC()
+	fuzzRecord(f, []clockRecord{
+		{},
+		{stream: stream{1, 2}, pairs: []bench.Pair{{At: -3, Wall: at, Error: 50}, {At: 9e9, Wall: at.Add(-time.Hour), Error: 60}, {At: 10e9}}},
+	}, encodeClock, decodeClock)
+}
+
 // A change of what is stored must be a new schema, so the bytes are held here.
 func TestTheSchemaIsWhatItWas(t *testing.T) {
 	p := fuzzPlan(t)
@@ -127,9 +166,22 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 			encodeAttempt(Attempt{
 				Play: PlayID{Trial: p.trials[1].ID, Index: 1}, Number: 2, Session: 3, Wall: time.Unix(0, 7),
 				State: bench.Quiet, NoiseDBFS: -0.5, Rule: "r",
-				Observations: []bench.Observation{{Oracle: "e", Scores: bench.Series{Start: 1, Step: 2, Values: []float32{1}}}},
+				Observations: []bench.Observation{
+					{Oracle: "e", Scores: bench.Series{Start: 1, Step: 2, Values: []float32{1}}},
+					{Oracle: "l", Edges: []bench.Edge{{At: 2}, {At: 5, Lit: true}}, Packets: make([]bench.Packet, 9), Dropped: 4},
+				},
 			}, 1),
-			"\xa9\x01\x01\x02\x01\x03\x02\x04\x01\x05\x03\x07\x07\x0c\xf9\xb8\x00\x0ear\x11\x81\xa4\x01ae\x04\x01\x05\x02\x06D\x00\x00\x80?",
+			"\xa9\x01\x01\x02\x01\x03\x02\x04\x01\x05\x03\x07\x07\x0c\xf9\xb8\x00\x0ear\x11\x82\xa4\x01ae\x04\x01\x05\x02\x06D\x00\x00\x80?\xa4\x01al\x0a\x09\x0b\x04\x0cB\x08\x0e",
+		},
+		"traffic": {
+			encodeTraffic(Traffic{Watched: bench.Span{Start: 5, End: 9}, Dropped: 2, Packets: []bench.Packet{
+				{At: 6, Size: 70, Payload: 4, Direction: bench.Outgoing}, {At: 8, Size: 71, Payload: 5, Direction: bench.Outgoing},
+			}}),
+			"\xa3\x01\x04\x02H\x01\xb1\x04\x84\x01\x02\xbd\x04\x03\x02",
+		},
+		"clock": {
+			encodeClock(clockRecord{stream{1, 2}, []bench.Pair{{At: 1, Wall: time.Unix(0, 2), Error: 3}, {At: 2, Wall: time.Unix(0, 1), Error: 3}}}),
+			"\xa3\x01\x01\x02\x02\x03F\x02\x04\x06\x02\x01\x06",
 		},
 		"void":     {encodeVoid(Void{Number: 1, Reason: "x"}, 0), "\xa4\x01\x00\x02\x00\x03\x01\x04ax"},
 		"session":  {encodeSession(Session{ID: 1, PID: 2, Facts: map[string]string{"a": "b"}}), "\xa3\x01\x01\x04\x02\x07\xa1aaab"},
