@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"time"
@@ -16,19 +17,24 @@ import (
 // recordRate is how many samples a recording has per second.
 const recordRate = 16000
 
+// block is how long the blocks are in which a server makes sound while it is
+// recorded. It makes each at the moment at which its first sample leaves.
+const block = 5 * time.Millisecond
+
 // Recording is what was heard, 16 kHz mono.
 type Recording struct {
 	Samples []int16
-	// Start is when the first sample left. It is told from the moments at which
-	// the parts of the recording came in: none can come before it was heard, so
-	// the least delayed of them gives the time, some milliseconds late at most.
+	// Start is when the first sample left, to a millisecond or so. Nothing comes
+	// in before the server made it, so what came with the least delay tells.
 	Start bench.Instant
 }
 
 // At is when sample i left.
 func (r Recording) At(i int) bench.Instant {
-	return r.Start.Add(time.Duration(i) * time.Second / recordRate)
+	return r.Start.Add(length(i))
 }
+
+func length(samples int) time.Duration { return time.Duration(samples) * time.Second / recordRate }
 
 // Recorder listens to a sink.
 type Recorder struct {
@@ -40,10 +46,9 @@ type Recorder struct {
 // Record begins to listen to what the sink sounds, and returns once it hears.
 func (k *Sink) Record(clock bench.Clock) (*Recorder, error) {
 	r := &Recorder{done: make(chan Recording, 1)}
-	// The small latency has the server hand out sound as it is made, instead
-	// of a second at a time.
 	r.cmd = k.server.command("parec", "--device="+k.name+".monitor", "--raw", "--format=s16le",
-		fmt.Sprintf("--rate=%d", recordRate), "--channels=1", "--latency-msec=5")
+		fmt.Sprintf("--rate=%d", recordRate), "--channels=1",
+		fmt.Sprintf("--latency-msec=%d", block.Milliseconds()))
 	r.cmd.Stderr = &r.stderr
 	out, err := r.cmd.StdoutPipe()
 	if err == nil {
@@ -70,18 +75,15 @@ func (k *Sink) Record(clock bench.Clock) (*Recorder, error) {
 // listen takes in what the program records until it ends.
 func (r *Recorder) listen(out io.Reader, clock bench.Clock, hears chan struct{}) {
 	var pcm []byte
-	var start bench.Instant
+	start := bench.Instant(math.MaxInt64)
 	for buffer := make([]byte, 1<<16); ; {
 		n, err := out.Read(buffer)
-		now := clock.Now()
-		pcm = append(pcm, buffer[:n]...)
 		if n > 0 {
-			begun := now.Add(-time.Duration(len(pcm)/2) * time.Second / recordRate)
-			if start == 0 {
+			if len(pcm) == 0 {
 				close(hears)
-				start = begun
 			}
-			start = min(start, begun)
+			pcm = append(pcm, buffer[:n]...)
+			start = min(start, clock.Now().Add(block-length(len(pcm)/2)))
 		}
 		if err != nil {
 			break

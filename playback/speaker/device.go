@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/gen2brain/malgo"
@@ -33,31 +34,38 @@ type Device struct {
 	Default bool
 }
 
+// backend is the sound system of that name.
+func (d Device) backend() backend {
+	return backends[slices.IndexFunc(backends, func(b backend) bool { return b.name == d.Backend })]
+}
+
 // String is the device as it is listed.
 func (d Device) String() string {
 	return fmt.Sprintf("%d: %s (%s, %s)", d.Index, d.Name, d.ID, d.Backend)
 }
 
-// backend is a sound system and how a device of it is asked for a buffer of
-// target, in all.
+// backend is a sound system.
 type backend struct {
-	name string
-	id   malgo.Backend
-	// period is the size of the buffer that a device is opened with: a sound
-	// server takes it for the latency in all. ALSA has three periods in its
-	// buffer, and miniaudio holds one more that waits for room in it.
-	period uint32 // milliseconds
+	name   string
+	id     malgo.Backend
+	server bool // between the program and the devices
+	// period is what a device has to be asked for so that its latency is the
+	// target. A sound server takes it for the latency in all. ALSA has three
+	// periods in its buffer, and miniaudio one more that waits for room there.
+	period time.Duration
 }
 
-// backends are the sound systems in the order in which they are tried. There is
-// no device of miniaudio's that discards the sound: a night of silence is no
-// measurement.
+// backends are the sound systems in the order in which they are tried.
 var backends = []backend{
-	{"pulseaudio", malgo.BackendPulseaudio, uint32(target.Milliseconds())},
-	{"alsa", malgo.BackendAlsa, uint32(target.Milliseconds()) / (periods + 1)},
+	{"pulseaudio", malgo.BackendPulseaudio, true, target},
+	{"alsa", malgo.BackendAlsa, false, target / (periods + 1)},
 }
 
 const periods = 3
+
+// discards is ALSA's device that swallows sound. It is not offered: a night of
+// silence is no measurement.
+const discards = "null"
 
 // Devices lists the loudspeakers of this machine.
 func Devices(ctx context.Context) ([]Device, error) {
@@ -99,7 +107,9 @@ func list() ([]Device, error) {
 
 // connect connects to the sound system.
 func (b backend) connect() (*malgo.AllocatedContext, error) {
-	c, err := malgo.InitContext([]malgo.Backend{b.id}, malgo.ContextConfig{}, nil)
+	// Where real time is not permitted, it is an ordinary thread.
+	config := malgo.ContextConfig{ThreadPriority: malgo.ThreadPriorityRealtime}
+	c, err := malgo.InitContext([]malgo.Backend{b.id}, config, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s does not answer: %w", b.name, err)
 	}
@@ -121,9 +131,11 @@ func (b backend) list() ([]Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s does not list its devices: %w", b.name, err)
 	}
-	devices := make([]Device, len(infos))
-	for i, info := range infos {
-		devices[i] = Device{Backend: b.name, ID: idOf(info), Name: info.Name(), Default: info.IsDefault != 0}
+	var devices []Device
+	for _, info := range infos {
+		if d := (Device{Backend: b.name, ID: idOf(info), Name: info.Name(), Default: info.IsDefault != 0}); d.ID != discards {
+			devices = append(devices, d)
+		}
 	}
 	return devices, nil
 }
@@ -181,7 +193,7 @@ func names(devices []Device) string {
 // openStream opens the very device that was chosen, not another one that took
 // its place, and starts to feed it silence.
 func openStream(d Device, clock bench.Clock) (*stream, error) {
-	b := backends[slices.IndexFunc(backends, func(b backend) bool { return b.name == d.Backend })]
+	b := d.backend()
 	c, err := b.connect()
 	if err != nil {
 		return nil, err
@@ -211,7 +223,7 @@ func (b backend) open(c *malgo.AllocatedContext, d Device, fill func(out []byte)
 		config.SampleRate = tts.SampleRate
 		config.Playback.Format = malgo.FormatS16
 		config.Playback.Channels = 1
-		config.PeriodSizeInMilliseconds = b.period
+		config.PeriodSizeInMilliseconds = uint32(b.period.Milliseconds())
 		config.Periods = periods
 		// Requests then come as the device makes them, which tells its pace.
 		config.NoFixedSizedCallback = 1

@@ -19,10 +19,11 @@
 // however late the program answers. From there to the loudspeaker it takes as
 // long as the device's buffers hold, which is measured when it is opened: it
 // asks to have them filled, faster than it sounds them. A sound server divides
-// the 80 ms that it is asked for between a buffer that can be seen so, of 60 ms
-// with PulseAudio, and one that can't. [playback.Sounding.Span] is reckoned
+// the 200 ms that it is asked for between a buffer that can be seen so, of
+// 120 ms with PulseAudio, and the block that it works on. How long that is can
+// be told from what it asks for, to 20 ms. [playback.Sounding.Span] is reckoned
 // with the middle of what is possible, and [Speaker.Latency] says how much it
-// may be off: 15 ms with PulseAudio, 5 ms with ALSA.
+// may be off: 15 ms at most with PulseAudio.
 //
 // # When the device fails
 //
@@ -39,9 +40,17 @@
 //     a Bluetooth link (100 to 300 ms), a television, the way through the air
 //     (3 ms a metre).
 //   - The volume of the system and of the amplifier is left as it is.
+//   - Another program that begins or ceases to use the device in the middle of a
+//     play makes PulseAudio work in other blocks, and that span may be off by
+//     80 ms.
+//   - The device's requests are answered by the Go scheduler: a program that
+//     keeps all its threads busy for 100 ms loses sound. Where the system
+//     permits it the answering thread is a real-time one.
 //   - A device that falls asleep on digital silence, as some Bluetooth and HDMI
 //     devices do, still cuts the beginning of words.
-//   - ALSA's part was tried through its PulseAudio plugin only.
+//   - An ALSA device may be a plugin that hands the sound on to a server. What
+//     that holds is not in the latency: up to 50 ms with PulseAudio's. ALSA's
+//     part was tried with this plugin, not with a card.
 package speaker
 
 import (
@@ -114,7 +123,8 @@ type Speaker struct {
 	options Options
 	clock   bench.Clock
 	device  Device
-	latency latency
+	buffers buffers
+	latency latency // as of the last play
 
 	// A sound system that hangs hangs whoever calls it. So devices are opened
 	// and closed by goroutines that nobody has to wait for.
@@ -197,8 +207,9 @@ func (s *Speaker) Facts() map[string]string {
 	return map[string]string{"speaker": s.device.Backend + " " + s.device.ID}
 }
 
-// Latency is how long a sample was under way when the device was opened last,
-// and the most by which that, and so every span, may be wrong.
+// Latency is how long a sample was under way in the last play, from the moment
+// at which the device wanted it, and the most by which that and the play's span
+// may be wrong.
 func (s *Speaker) Latency() (latency, within time.Duration) {
 	return s.latency.middle(), s.latency.within()
 }
@@ -207,7 +218,7 @@ func (s *Speaker) Latency() (latency, within time.Duration) {
 // after it has left. The phase is always zero: no two plays meet the device
 // under test in the same state anyway. Whatever is wrong with the loudspeaker
 // is a fault. When ctx ends the sound fades within 5 ms, as soon as what the
-// device already holds (up to 80 ms) is over, and the error is that of ctx.
+// device already holds (200 ms) is over, and the error is that of ctx.
 func (s *Speaker) Play(ctx context.Context, cue playback.Cue) (playback.Sounding, error) {
 	if s.closed {
 		return playback.Sounding{}, errClosed
@@ -239,10 +250,11 @@ func (s *Speaker) Play(ctx context.Context, cue playback.Cue) (playback.Sounding
 	}
 	first := clip.first.Load()
 	begun := slices.IndexFunc(requests, func(r request) bool { return r.handed > first })
-	if gap := s.latency.interruption(requests, begun); gap > 0 {
+	if gap := s.buffers.interruption(requests, begun); gap > 0 {
 		return unmeasured("%s was without sound for %v in the middle of the clip; the machine or the sound system was too busy",
 			s.device.Name, gap.Round(time.Millisecond))
 	}
+	s.latency = s.buffers.latency(requests[begun:])
 	sounding.Span.Start = pace(requests[begun:]).Add(s.latency.middle() + length(first))
 	sounding.Span.End = sounding.Span.Start.Add(cue.Clip.Duration())
 	return sounding, nil
@@ -255,7 +267,7 @@ func (s *Speaker) Play(ctx context.Context, cue playback.Cue) (playback.Sounding
 func (s *Speaker) sound(ctx context.Context, clip *sound, requests []request, next int64) ([]request, error) {
 	s.stream.sound.Store(clip)
 	defer s.stream.sound.Store(nil)
-	rest := s.latency.most + aftermath
+	rest := s.buffers.held + s.buffers.hidden + aftermath
 	glances := time.NewTicker(glance)
 	defer glances.Stop()
 	for cancelled := ctx.Done(); ; {
@@ -338,9 +350,11 @@ func (s *Speaker) settle(ctx context.Context, fresh bool) (requests []request, n
 		switch {
 		case steady(requests):
 			if fresh {
-				s.latency = latencyOf(requests)
+				s.buffers = buffersOf(requests, s.device.backend().server)
 			}
-			return after(requests, heard.Add(-settling)), next, nil
+			requests = after(requests, heard.Add(-settling))
+			s.latency = s.buffers.latency(requests)
+			return requests, next, nil
 		case s.clock.Now().Sub(heard) > limit:
 			return nil, 0, errStandstill
 		}

@@ -33,7 +33,11 @@ func (s *stream) fill(out []byte) {
 	s.requests.add(request{at: now, handed: s.handed})
 }
 
+// close frees the device. It waits for the sound system, as long as that takes.
 func (s *stream) close() {
+	// Uninit alone would wait for a sign from the device, and one that was
+	// unplugged gives none.
+	_ = s.device.Stop() // one that fails to stop has stopped by itself
 	s.device.Uninit()
 	disconnect(s.context)
 }

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -8,10 +9,9 @@ import (
 	"wakefuzz/tts"
 )
 
-// target is the latency that a device is asked for. It is long enough that a
-// program held up for 40 ms loses nothing, and half of what a sound server may
-// hide of it is 10 ms.
-const target = 80 * time.Millisecond
+// target is the latency that a device is asked for. With less, a program that a
+// busy machine holds up for some 50 ms would lose sound, as was seen.
+const target = 200 * time.Millisecond
 
 const (
 	// settling is how long a device must have asked for samples at one pace
@@ -22,9 +22,12 @@ const (
 	aftermath = 100 * time.Millisecond
 	// jitter is how much a pace may vary without anything having gone wrong.
 	jitter = 5 * time.Millisecond
-	// margin is what timing may be off by beside the part of the latency that
-	// is hidden: resampling, and requests that all come late.
+	// margin is what timing may be off by beside what is not known of the
+	// latency: resampling, and requests that all come late.
 	margin = 5 * time.Millisecond
+	// finest is more than what PulseAudio waits for at least before it asks for
+	// samples, 20 ms, and so tells nothing of the blocks that it works in.
+	finest = 25 * time.Millisecond
 )
 
 // pace is the line that a device's requests lie on: when the stream's first
@@ -47,30 +50,59 @@ func length(samples int64) time.Duration {
 	return time.Duration(samples) * time.Second / tts.SampleRate
 }
 
-// latency is the time from the pace to the sound: between least and most.
+// buffers are what lies between the program and the sound.
+type buffers struct {
+	// held is what the device holds when it has just been given what it asked
+	// for, as far as it can be seen.
+	held time.Duration
+	// hidden is what a sound server may hold besides.
+	hidden time.Duration
+}
+
+// buffersOf tells the buffers by how a device began: it asks until they are
+// full, faster than it can sound them. A sound server may divide the target
+// between a buffer that is seen so and one that is not.
+func buffersOf(beginning []request, server bool) buffers {
+	var b buffers
+	for _, r := range beginning {
+		b.held = max(b.held, length(r.handed)-r.at.Sub(beginning[0].at))
+	}
+	if server {
+		b.hidden = max(0, target-b.held)
+	}
+	return b
+}
+
+// latency is the time from a device's pace to the sound, between least and
+// most.
 type latency struct {
 	least, most time.Duration
 }
 
-// latencyOf tells the latency by how a device began. It first asks until its
-// buffers are full, faster than it can sound them; what it then holds is that
-// much delayed. A sound server may add, unseen, up to what it was asked for.
-func latencyOf(beginning []request) latency {
-	var held time.Duration
-	for _, r := range beginning {
-		held = max(held, length(r.handed)-r.at.Sub(beginning[0].at))
+// latency tells the latency by how the device asks. What a sound server hides
+// is the block that it is working on, and it asks for the next block when it
+// takes one up; small ones it collects until they are worth a request.
+func (b buffers) latency(requests []request) latency {
+	if b.hidden == 0 {
+		return latency{b.held, b.held}
 	}
-	return latency{least: held, most: max(held, target)}
+	asked := make([]int64, len(requests)-1)
+	for i := range asked {
+		asked[i] = requests[i+1].handed - requests[i].handed
+	}
+	slices.Sort(asked)
+	block := length(asked[len(asked)/2])
+	if block > finest {
+		return latency{b.held + block, max(b.held+block, target)}
+	}
+	return latency{b.held, min(b.held+block, target)}
 }
 
 // middle is the latency as it is reckoned with.
 func (l latency) middle() time.Duration { return (l.least + l.most) / 2 }
 
 // within is the most by which the middle may be wrong.
-func (l latency) within() time.Duration { return l.hidden()/2 + margin }
-
-// hidden is the part of which nothing is known.
-func (l latency) hidden() time.Duration { return l.most - l.least }
+func (l latency) within() time.Duration { return (l.most-l.least)/2 + margin }
 
 // steady tells whether the device has kept one pace for the settling time.
 func steady(requests []request) bool {
@@ -109,24 +141,23 @@ func after(requests []request, at bench.Instant) []request {
 	return requests[len(before(requests, at)):]
 }
 
-// interruption is how long the device was without samples, or nothing. Up to
-// the request of number n it had kept its pace.
+// interruption is how long the device was without samples, or zero; of several
+// times the first. Up to the request of number n it had kept its pace.
 //
 // A device that runs dry, because the program could not answer in time, or that
 // stands still, asks for the following samples that much later. A sound server
-// may also ask later, by no more than what is hidden of the latency, because it
-// moved what it holds from one buffer to another; then nothing was lost, and no
-// answer was late.
-func (l latency) interruption(requests []request, n int) time.Duration {
+// may also ask later because it moved what it holds to a buffer that can't be
+// seen; then nothing was lost, and no answer was so late that it could be.
+func (b buffers) interruption(requests []request, n int) time.Duration {
 	was := pace(requests[:n])
 	for i := n; i < len(requests); i++ {
 		late := requests[i].at.Sub(was) - length(requests[i-1].handed)
-		if gap := pace(requests[i:]).Sub(was); late >= l.least-l.hidden() && gap > jitter {
+		if gap := pace(requests[i:]).Sub(was); late >= b.held-jitter && gap > jitter {
 			return gap
 		}
 	}
 	end := after(requests, requests[len(requests)-1].at.Add(-aftermath))
-	if gap := pace(end).Sub(was); gap > l.hidden()+jitter {
+	if gap := pace(end).Sub(was); gap > b.hidden+jitter {
 		return gap
 	}
 	return 0
