@@ -1,0 +1,274 @@
+// Package bed is a test bed: a virtual smart speaker, its cloud and the gateway
+// between them, each in a network of its own, with a loudspeaker that the
+// speaker hears and a light sensor that sees its ring.
+//
+//	test -- PulseAudio sink "wake" --> speaker -- ring --> light sensor (serial port)
+//	                                      |
+//	                     eth0, by DHCP    | DeviceMAC
+//	                     wlan0            | 10.77.0.1
+//	                                   gateway: DHCP, DNS, forwarding; the place to capture
+//	                     wan0             | 10.78.0.1
+//	                     eth0             | 10.78.0.2
+//	                                    cloud
+//
+// What is tested runs on the gateway, by [Bed.Command] or [Bed.OnGateway],
+// plays to the sink [Sink], watches the light on the port [Bed.Light] and
+// captures the packets of [DeviceMAC] on [Interface]. Faults are provoked with
+// commands to [Bed.Speaker] and [Bed.Cloud]; package virtualspeaker lists them.
+//
+// Nothing can get out of the bed: its networks are connected to each other and
+// to nothing else, and the machine's own network isn't touched. They have no
+// names and its programs end with the process that started the bed, so that
+// nothing stays of it, however that process ends, but a folder under /tmp.
+// Any number of beds stand side by side.
+//
+// It takes root, and the programs of iproute2, util-linux, dnsmasq-base,
+// busybox, pulseaudio and pulseaudio-utils.
+package bed
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"wakefuzz/internal/pulse"
+	"wakefuzz/internal/virtualspeaker"
+)
+
+// What is the same in every bed.
+const (
+	// Sink is the loudspeaker's name in PulseAudio.
+	Sink = "wake"
+	// Interface is the gateway's, towards the speaker.
+	Interface = "wlan0"
+	// DeviceMAC is the speaker's hardware address.
+	DeviceMAC = "02:57:46:00:00:01"
+)
+
+// Options are what tests may want otherwise. Zero values stand for those of
+// [virtualspeaker.DefaultOptions].
+type Options struct {
+	// Silence is how long it is quiet at the end of a stream.
+	Silence time.Duration
+	// Haste is how many times more often the speaker sends background traffic.
+	Haste float64
+	// Boot is how long a reboot takes.
+	Boot time.Duration
+}
+
+// The times that things may take.
+const (
+	readiness = 30 * time.Second // of the speaker, on a busy machine
+	ending    = 5 * time.Second  // of a program that was told to end
+)
+
+// Bed is a test bed whose speaker is ready to be spoken to.
+type Bed struct {
+	// Pulse is the sound server, and Loudspeaker the sink in it.
+	Pulse       *pulse.Server
+	Loudspeaker *pulse.Sink
+	// Light is the serial port of the light sensor.
+	Light string
+	// Speaker and Cloud take commands.
+	Speaker virtualspeaker.Control[virtualspeaker.Status]
+	Cloud   virtualspeaker.Control[virtualspeaker.CloudStatus]
+
+	gateway *namespace
+	undo    []func() // what Close does, last first
+}
+
+// New makes a bed for a test, which fails where there can't be one. It ends
+// with the test.
+func New(tb testing.TB, o Options) *Bed {
+	tb.Helper()
+	program := filepath.Join(tb.TempDir(), "virtualspeaker")
+	out, err := exec.CommandContext(tb.Context(), "go", "build", "-o", program, "wakefuzz/internal/virtualspeaker/cmd/virtualspeaker").CombinedOutput()
+	if err != nil {
+		tb.Fatalf("building the virtual speaker: %v: %s", err, out)
+	}
+	b, err := Start(tb.Context(), program, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(b.Close)
+	return b
+}
+
+// Start makes a bed of that program, which is the command virtualspeaker. The
+// bed must be closed.
+func Start(ctx context.Context, program string, o Options) (*Bed, error) {
+	b := new(Bed)
+	if err := b.start(ctx, program, o); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("test bed: %w", err)
+	}
+	return b, nil
+}
+
+func (b *Bed) start(ctx context.Context, program string, o Options) error {
+	for name, from := range map[string]string{
+		"ip": "iproute2", "nsenter": "util-linux", "dnsmasq": "dnsmasq-base", "busybox": "busybox",
+	} {
+		if _, err := exec.LookPath(name); err != nil {
+			return fmt.Errorf("%w; install it with: apt-get install %s", err, from)
+		}
+	}
+	// A socket's path ends at 108 bytes, so the folder can't lie just anywhere.
+	folder, err := os.MkdirTemp("/tmp", "virtualspeaker-")
+	if err != nil {
+		return err
+	}
+	b.later(func() { os.RemoveAll(folder) })
+	file := func(name string) string { return filepath.Join(folder, name) }
+
+	speaker, cloud, err := b.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if b.Pulse, err = pulse.Start(); err != nil {
+		return err
+	}
+	b.later(func() { _ = b.Pulse.Close() })
+	if b.Loudspeaker, err = b.Pulse.AddSink(Sink, pulse.Telephone); err != nil {
+		return err
+	}
+	light, err := newSensor()
+	if err != nil {
+		return err
+	}
+	b.later(light.close)
+	b.Light = light.path()
+
+	dnsmasq, err := b.run(b.gateway.command(ctx, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root",
+		"--pid-file=", "--log-facility=-", "--interface="+Interface, "--except-interface=lo", "--bind-interfaces",
+		"--no-hosts", "--no-resolv", "--address=/cloud.test/"+cloudAddress, "--no-ping", "--dhcp-authoritative",
+		"--dhcp-range=10.77.0.50,10.77.0.99,1h", "--dhcp-leasefile="+file("leases")), nil)
+	if err != nil {
+		return err
+	}
+	b.Cloud.Socket = file("cloud.sock")
+	clouds, err := b.run(cloud.command(ctx, program, "cloud",
+		"-control", b.Cloud.Socket, "-certificate", file("cloud.pem")), nil)
+	if err != nil {
+		return err
+	}
+	if err := await(ctx, clouds, func() bool { _, err := b.Cloud.Tell("status"); return err == nil }); err != nil {
+		return fmt.Errorf("the cloud: %w", err)
+	}
+	b.Speaker.Socket = file("speaker.sock")
+	args := []string{"speaker", "-control", b.Speaker.Socket, "-certificate", file("cloud.pem"), "-folder", folder,
+		"-interface", deviceInterface, "-source", Sink + ".monitor"}
+	if o.Silence > 0 {
+		args = append(args, "-silence", o.Silence.String())
+	}
+	if o.Haste > 0 {
+		args = append(args, "-haste", fmt.Sprint(o.Haste))
+	}
+	if o.Boot > 0 {
+		args = append(args, "-boot", o.Boot.String())
+	}
+	cmd := speaker.command(ctx, program, args...)
+	cmd.Env = append(os.Environ(), b.Pulse.Env()...)
+	speakers, err := b.run(cmd, light.show)
+	if err != nil {
+		return err
+	}
+	if err := await(ctx, speakers, b.ready); err != nil {
+		return fmt.Errorf("the speaker: %w\n%s", err, dnsmasq.said())
+	}
+	return nil
+}
+
+// The addresses and names that only the bed needs to know.
+const (
+	deviceInterface = "eth0"
+	cloudAddress    = "10.78.0.2"
+)
+
+// connect makes the three networks and what connects them.
+func (b *Bed) connect(ctx context.Context) (speaker, cloud *namespace, err error) {
+	for _, n := range []**namespace{&b.gateway, &speaker, &cloud} {
+		if *n, err = newNamespace(ctx); err != nil {
+			return nil, nil, err
+		}
+		b.later((*n).close)
+	}
+	for _, step := range []struct {
+		in      *namespace
+		command string
+	}{
+		// One segment at a time: packets then have the sizes that they have on
+		// a wire, and captures show each.
+		{b.gateway, "ip link add " + Interface + " gso_max_segs 1 type veth peer name " + deviceInterface +
+			" address " + DeviceMAC + " gso_max_segs 1 netns " + speaker.path()},
+		{b.gateway, "ip link add wan0 gso_max_segs 1 type veth peer name eth0 gso_max_segs 1 netns " + cloud.path()},
+		{b.gateway, "ip address add 10.77.0.1/24 dev " + Interface},
+		{b.gateway, "ip address add 10.78.0.1/24 dev wan0"},
+		{b.gateway, "ip link set " + Interface + " up"},
+		{b.gateway, "ip link set wan0 up"},
+		{b.gateway, "echo 1 >/proc/sys/net/ipv4/ip_forward"},
+		{cloud, "ip address add " + cloudAddress + "/24 dev eth0"},
+		{cloud, "ip link set eth0 up"},
+		{cloud, "ip route add default via 10.78.0.1"},
+	} {
+		if err := step.in.run(ctx, "sh", "-c", step.command); err != nil {
+			return nil, nil, err
+		}
+	}
+	return speaker, cloud, nil
+}
+
+// ready says whether the speaker hears and has greeted its cloud.
+func (b *Bed) ready() bool {
+	speaker, err := b.Speaker.Tell("status")
+	if err != nil || !speaker.Hears || speaker.Address == "" {
+		return false
+	}
+	cloud, err := b.Cloud.Tell("status")
+	return err == nil && cloud.Requests > 0
+}
+
+// await waits until something is ready, as long as the program runs.
+func await(ctx context.Context, p *program, ready func() bool) error {
+	for deadline := time.Now().Add(readiness); !ready(); {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.ended:
+			return fmt.Errorf("it ended at once: %s", p.said())
+		case <-time.After(10 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not ready after %v: %s", readiness, p.said())
+		}
+	}
+	return nil
+}
+
+// Command is a program that runs on the gateway and plays to the bed's sound
+// server.
+func (b *Bed) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := b.gateway.command(ctx, name, args...)
+	cmd.Env = append(os.Environ(), b.Pulse.Env()...)
+	return cmd
+}
+
+// OnGateway calls f on a thread that is on the gateway: sockets that f opens
+// are there. Goroutines that it starts are not.
+func (b *Bed) OnGateway(f func() error) error { return b.gateway.within(f) }
+
+// later has Close do something.
+func (b *Bed) later(f func()) { b.undo = append(b.undo, f) }
+
+// Close ends everything, within a bounded time.
+func (b *Bed) Close() {
+	for _, f := range slices.Backward(b.undo) {
+		f()
+	}
+	b.undo = nil
+}
