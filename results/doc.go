@@ -65,7 +65,7 @@
 //	attempts   the attempts, as they came
 //	voids      the voids, as they came
 //	clock      pairs of instant and wall time, as they came
-//	packets    stretches of traffic
+//	packets    stretches of traffic, the last of which grows
 //
 // The keys of packets are session and bench, as big-endian uint32, and the end
 // of the stretch, as big-endian int64 with its sign bit turned over; the
@@ -82,9 +82,7 @@
 //
 // # Limits
 //
-// A plan has at most 16 million plays and a record at most 4 MiB. Reading a
-// span of traffic takes memory for the packets of the span, or for a few times
-// 16384. Times are
+// A plan has at most 16 million plays and a record at most 4 MiB. Times are
 // kept from 1678 to 2262, to the nanosecond, and come back in UTC. Text that is
 // not UTF-8 comes back with U+FFFD in the place of what is not. The file is in
 // the byte order of the machine, as all of bbolt's files are. Linux only.

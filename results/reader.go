@@ -174,9 +174,10 @@ func (r *Reader) Voids() ([]Void, error) {
 func (r *Reader) Attempts() iter.Seq2[Attempt, error] {
 	records := journal(r, attemptsBucket, func(body []byte) (storedAttempt, error) { return decodeAttempt(body, r.plan) })
 	return func(yield func(Attempt, error) bool) {
+		memos := make(map[stream]*Traffic)
 		for a, err := range records {
 			if err == nil && a.packets != nil {
-				err = r.refill(a)
+				err = r.refill(a, memos)
 			}
 			if err != nil {
 				yield(Attempt{}, err)

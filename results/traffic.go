@@ -23,10 +23,6 @@ import (
 // trafficSchema is the first schema with traffic and clock.
 const trafficSchema = 2
 
-// maxStretch is how many packets a record of traffic has; more are stored as
-// several stretches. It bounds what reading a span takes.
-const maxStretch = 1 << 14
-
 // stream is whose traffic it is: a bench of a session, with a clock of its own.
 type stream struct{ session, bench uint32 }
 
@@ -84,17 +80,20 @@ func (t Traffic) validate() error {
 	return nil
 }
 
-// pieces cuts a stretch into such as a record holds. A piece does not say which
-// of the packets that were dropped it lacks, so each may lack all of them.
-func (t Traffic) pieces() iter.Seq[Traffic] {
+// pieces cuts a stretch into such as a record of so many bytes holds. A piece
+// does not say which of the packets that were dropped it lacks, so each may
+// lack all of them.
+func (t Traffic) pieces(size int) iter.Seq[Traffic] {
 	return func(yield func(Traffic) bool) {
-		for len(t.Packets) > maxStretch {
-			cut := maxStretch
-			for cut < len(t.Packets) && t.Packets[cut].At == t.Packets[cut-1].At {
+		for {
+			_, cut := packPackets(t.Packets, t.Watched.Start, size-wireTrafficHead)
+			// A span can't end between two packets of the same time.
+			for cut < len(t.Packets) && cut > 0 && t.Packets[cut].At == t.Packets[cut-1].At {
 				cut++
 			}
 			if cut == len(t.Packets) {
-				break
+				yield(t)
+				return
 			}
 			piece := t
 			piece.Packets, t.Packets = t.Packets[:cut], t.Packets[cut:]
@@ -103,20 +102,36 @@ func (t Traffic) pieces() iter.Seq[Traffic] {
 				return
 			}
 		}
-		yield(t)
 	}
 }
 
+// putTraffic appends to the stream. What goes on where its last record ended
+// is put into that record as far as there is room, so that records are of a
+// size that suits the pages of the file, however short the stretches are.
 func putTraffic(tx *bbolt.Tx, s stream, t Traffic) error {
 	if err := t.validate(); err != nil {
 		return err
 	}
 	b := tx.Bucket(packetsBucket)
 	b.FillPercent = 1
-	if end, any := s.last(b); any && t.Watched.Start < end {
-		return fmt.Errorf("a stretch from %d, but the one before ends at %d", t.Watched.Start, end)
+	if key, value := s.last(b); key != nil {
+		last, err := s.decode(key, value)
+		if err != nil {
+			return err
+		}
+		if t.Watched.Start < last.Watched.End {
+			return fmt.Errorf("a stretch from %d, but the one before ends at %d", t.Watched.Start, last.Watched.End)
+		}
+		if t.Watched.Start == last.Watched.End && t.Dropped == 0 && last.Dropped == 0 {
+			t.Watched.Start, t.Packets = last.Watched.Start, slices.Concat(last.Packets, t.Packets)
+			if err := errors.Join(b.Delete(key), b.SetSequence(b.Sequence()-1)); err != nil {
+				return err
+			}
+		}
 	}
-	for piece := range t.pieces() {
+	// A leaf of bbolt has two records at least, and so has one that is full.
+	size := (tx.DB().Info().PageSize-pageHeader)/2 - element - trafficKeyLen
+	for piece := range t.pieces(size) {
 		if _, err := b.NextSequence(); err != nil { // counts the records
 			return err
 		}
@@ -127,16 +142,31 @@ func putTraffic(tx *bbolt.Tx, s stream, t Traffic) error {
 	return nil
 }
 
-// last is the end of the stream's last stretch, if there is one.
-func (s stream) last(b *bbolt.Bucket) (end bench.Instant, any bool) {
-	c := b.Cursor()
-	key, _ := c.Seek(stream{s.session, s.bench + 1}.key(math.MinInt64))
-	if key == nil {
-		key, _ = c.Last()
-	} else {
-		key, _ = c.Prev()
+// decode is the stretch of a record of the stream.
+func (s stream) decode(key, value []byte) (t Traffic, err error) {
+	end, _ := s.end(key)
+	body, err := unseal(packetsBucket, key, value)
+	if err == nil {
+		t, err = decodeTraffic(body, end)
 	}
-	return s.end(key)
+	if err != nil {
+		return Traffic{}, fmt.Errorf("packets of %s up to %d: %w", s, end, err)
+	}
+	return t, nil
+}
+
+// last is the stream's last record, or nil.
+func (s stream) last(b *bbolt.Bucket) (key, value []byte) {
+	c := b.Cursor()
+	if key, _ = c.Seek(stream{s.session, s.bench + 1}.key(math.MinInt64)); key == nil {
+		key, value = c.Last()
+	} else {
+		key, value = c.Prev()
+	}
+	if _, ours := s.end(key); !ours {
+		return nil, nil
+	}
+	return key, value
 }
 
 // checkTraffic returns an error unless all traffic that was written is there
@@ -172,17 +202,12 @@ func (s stream) scan(tx *bbolt.Tx, span bench.Span, each func(Traffic) bool) err
 	}
 	c := b.Cursor()
 	for key, value := c.Seek(s.key(span.Start + 1)); ; key, value = c.Next() {
-		end, ours := s.end(key)
-		if !ours {
+		if _, ours := s.end(key); !ours {
 			return nil
 		}
-		body, err := unseal(packetsBucket, key, value)
-		var t Traffic
-		if err == nil {
-			t, err = decodeTraffic(body, end)
-		}
+		t, err := s.decode(key, value)
 		if err != nil {
-			return fmt.Errorf("packets of %s up to %d: %w", s, end, err)
+			return err
 		}
 		if t.Watched.Start >= span.End || !each(t) {
 			return nil
@@ -190,18 +215,28 @@ func (s stream) scan(tx *bbolt.Tx, span bench.Span, each func(Traffic) bool) err
 	}
 }
 
-// packets are the stream's packets in the span.
-func (s stream) packets(tx *bbolt.Tx, span bench.Span) (packets []bench.Packet, err error) {
-	err = s.scan(tx, span, func(t Traffic) bool {
-		packets = append(packets, within(t.Packets, span)...)
+// packets appends the stream's packets in the span to a list. It leaves the
+// last record that it decoded in memo, and takes what it can from there: the
+// spans of one play after another are mostly in one record.
+func (s stream) packets(tx *bbolt.Tx, span bench.Span, memo *Traffic, list []bench.Packet) ([]bench.Packet, error) {
+	if memo.Watched.Start <= span.Start && span.Start < memo.Watched.End {
+		list = append(list, within(memo.Packets, span)...)
+		span.Start = memo.Watched.End
+	}
+	err := s.scan(tx, span, func(t Traffic) bool {
+		list = append(list, within(t.Packets, span)...)
+		*memo = t
 		return true
 	})
-	return packets, err
+	return list, err
 }
 
 // within is the part of the packets, which are in the order of time, that lies
 // in the span.
 func within(packets []bench.Packet, span bench.Span) []bench.Packet {
+	if span.Start >= span.End {
+		return nil
+	}
 	from := func(t bench.Instant) int {
 		return sort.Search(len(packets), func(i int) bool { return packets[i].At >= t })
 	}
@@ -219,7 +254,7 @@ func checkPackets(tx *bbolt.Tx, a Attempt) error {
 		if err != nil {
 			return err
 		}
-		stored, err := s.packets(tx, o.Watched)
+		stored, err := s.packets(tx, o.Watched, new(Traffic), nil)
 		if err != nil {
 			return err
 		}
@@ -231,36 +266,45 @@ func checkPackets(tx *bbolt.Tx, a Attempt) error {
 	return nil
 }
 
-// refill gives the attempt's observations their packets back.
-func (r *Reader) refill(a storedAttempt) error {
+// refill gives the attempt's observations their packets back. The memos are
+// for attempts that are read one after the other.
+func (r *Reader) refill(a storedAttempt, memos map[stream]*Traffic) error {
 	return r.read(func(tx *bbolt.Tx) error {
 		s, err := streamOf(a.Session, a.Bench)
+		if err != nil {
+			return err
+		}
+		if memos[s] == nil {
+			memos[s] = new(Traffic)
+		}
 		for i, n := range a.packets {
-			if n == 0 || err != nil {
+			if n == 0 {
 				continue
 			}
 			o := &a.Observations[i]
-			o.Packets, err = s.packets(tx, o.Watched)
-			if err == nil && len(o.Packets) != n {
-				err = fmt.Errorf("%d packets of %d are left", len(o.Packets), n)
+			// The number is a hint at most until it has been seen to be true.
+			list := make([]bench.Packet, 0, max(0, min(n, 1<<10)))
+			if o.Packets, err = s.packets(tx, o.Watched, memos[s], list); err != nil {
+				return err
 			}
-		}
-		if err != nil {
-			return fmt.Errorf("play %s, attempt %d: %w", a.Play, a.Number, err)
+			if len(o.Packets) != n {
+				return fmt.Errorf("play %s, attempt %d: %d packets of %d are left", a.Play, a.Number, len(o.Packets), n)
+			}
 		}
 		return nil
 	})
 }
 
-// Traffic yields the stretches of a bench's traffic that overlap the span, in
-// the order of time, each as a whole. An error ends it. It keeps no more than
-// a few stretches in memory, and lets the store be written to meanwhile.
+// Traffic yields a bench's traffic in the span, in the order of time, as the
+// stretches that overlap it. An error ends it. It keeps little of them in
+// memory, and lets the store be written to meanwhile.
 //
-// A stretch with more than 16384 packets comes back as several. Each then
-// counts all packets that were dropped in the whole, as no one knows where
-// they are missing.
+// The stretches need not be those that were stored: what went on without a gap
+// and without a packet dropped may come back as one, and what is long comes
+// back as several. Each of those counts all packets that were dropped in the
+// whole, as no one knows where they are missing.
 func (r *Reader) Traffic(session uint32, number int, span bench.Span) iter.Seq2[Traffic, error] {
-	const batchSize = maxStretch
+	const batchSize = 1 << 14 // packets
 	return func(yield func(Traffic, error) bool) {
 		s, err := streamOf(session, number)
 		for more := err == nil; more; {

@@ -135,6 +135,10 @@ type wireTraffic struct {
 	Dropped uint64 `cbor:"3,keyasint,omitempty"`
 }
 
+// wireTrafficHead is the most that a record of traffic has besides its packets:
+// checksum, map, and the rest of the fields.
+const wireTrafficHead = 4 + 1 + 10 + 6 + 10
+
 // wireClock holds three varints for each pair: instant and wall time, both as
 // the difference to the pair before, and the error.
 type wireClock struct {
@@ -551,11 +555,8 @@ func unpackOldEdges(packed []int64, start bench.Instant) []bench.Edge {
 }
 
 func encodeTraffic(t Traffic) wireTraffic {
-	return wireTraffic{
-		Length:  int64(t.Watched.Duration()),
-		Packets: packPackets(t.Packets, t.Watched.Start),
-		Dropped: t.Dropped,
-	}
+	packed, _ := packPackets(t.Packets, t.Watched.Start, math.MaxInt)
+	return wireTraffic{Length: int64(t.Watched.Duration()), Packets: packed, Dropped: t.Dropped}
 }
 
 func decodeTraffic(body []byte, end bench.Instant) (Traffic, error) {
@@ -587,23 +588,28 @@ const (
 	sizeShift     = 3
 )
 
-func packPackets(packets []bench.Packet, last bench.Instant) []byte {
-	packed := make([]byte, 0, 6*len(packets))
+// packPackets codes the packets of a stretch that begins at last: the first n
+// of them, as many as fit into so many bytes, but one at least.
+func packPackets(packets []bench.Packet, last bench.Instant, size int) (packed []byte, n int) {
+	packed = make([]byte, 0, 6*len(packets))
 	var headers [directionMask + 1]int64
-	for _, p := range packets {
+	for n, p := range packets {
+		before := len(packed)
 		packed = binary.AppendUvarint(packed, uint64(p.At-last))
 		last = p.At
 		shape := uint64(uint32(p.Size))<<sizeShift | uint64(p.Direction)
-		h := int64(p.Size) - int64(p.Payload)
-		if h == headers[p.Direction] {
+		if h := int64(p.Size) - int64(p.Payload); h == headers[p.Direction] {
 			packed = binary.AppendUvarint(packed, shape|sameHeaders)
-			continue
+		} else {
+			packed = binary.AppendUvarint(packed, shape)
+			packed = binary.AppendVarint(packed, h)
+			headers[p.Direction] = h
 		}
-		packed = binary.AppendUvarint(packed, shape)
-		packed = binary.AppendVarint(packed, h)
-		headers[p.Direction] = h
+		if len(packed) > size && n > 0 {
+			return packed[:before], n
+		}
 	}
-	return packed
+	return packed, len(packets)
 }
 
 func unpackPackets(packed []byte, watched bench.Span) ([]bench.Packet, error) {
