@@ -136,14 +136,14 @@ func count(t *testing.T, file io.Reader) (packets int) {
 	}
 	defer in.Close()
 	for {
-		switch _, err := in.Next(); err {
-		case nil:
-			packets++
-		case io.EOF:
+		_, err := in.Next()
+		if errors.Is(err, io.EOF) {
 			return packets
-		default:
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
+		packets++
 	}
 }
 

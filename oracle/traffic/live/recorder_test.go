@@ -416,7 +416,7 @@ func TestEvidenceOfSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer in.Close()
-		if p, err := in.Next(); err != io.EOF {
+		if p, err := in.Next(); !errors.Is(err, io.EOF) {
 			t.Errorf("the file holds %+v, error %v", p, err)
 		}
 		if err := r.Evidence(&file, bench.Span{}, strings.Repeat("long", 1<<16)); err == nil {
