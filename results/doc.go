@@ -21,7 +21,7 @@
 // same commit as, or before, the attempts that cite them. An observation of
 // packets is stored without them, and has them again when it is read, so that
 // rules judge it as they did live; the store refuses one whose packets are not
-// those of the stream. Judges of whole trials, and later detectors, read the
+// in the stream. Judges of whole trials, and later detectors, read the
 // stream itself: [Reader.Packets], [Reader.Traffic], and [Reader.Clock], which
 // maps it to the wall clock.
 //

@@ -294,9 +294,9 @@ func (s *Store) Append(attempts ...Attempt) error {
 // The plays must be in the plan, the numbers those that follow the last
 // attempt of each play, and the sessions begun. A stretch of traffic must not
 // begin before the end of the one before it, and its packets must lie in it in
-// the order of time. The packets of an observation must be all those that the
-// stored traffic, this stretch included, has in the watched span: no other
-// copy of them is kept.
+// the order of time. The packets of an observation must be in the stored
+// traffic, this stretch included: no other copy of them is kept. When it is
+// read, it has those too that only came in after the play had been judged.
 //
 // Errors wrap ErrFull where it fits; what was stored before is safe.
 func (s *Store) AppendObserved(o Observed, attempts ...Attempt) error {
@@ -319,10 +319,11 @@ func (s *Store) AppendObserved(o Observed, attempts ...Attempt) error {
 			if err := s.begun(a.Session); err != nil {
 				return fmt.Errorf("play %s: %w", a.Play, err)
 			}
-			if err := checkPackets(tx, a); err != nil {
+			cited, err := citePackets(tx, a)
+			if err != nil {
 				return fmt.Errorf("play %s: %w", a.Play, err)
 			}
-			if err := put(tx, attemptsBucket, encodeAttempt(a, place)); err != nil {
+			if err := put(tx, attemptsBucket, encodeAttempt(storedAttempt{a, cited}, place)); err != nil {
 				return fmt.Errorf("play %s: %w", a.Play, err)
 			}
 			added[slot]++

@@ -243,27 +243,36 @@ func within(packets []bench.Packet, span bench.Span) []bench.Packet {
 	return packets[from(span.Start):from(span.End)]
 }
 
-// checkPackets returns an error unless the packets of the attempt are those
-// that will be read back for it.
-func checkPackets(tx *bbolt.Tx, a Attempt) error {
-	for _, o := range a.Observations {
+// citePackets says how many packets will be read back for each observation of
+// the attempt. That it returns an error where those that were observed are not
+// among them is what makes it safe to store them no second time.
+func citePackets(tx *bbolt.Tx, a Attempt) ([]int, error) {
+	cited := make([]int, len(a.Observations))
+	for i, o := range a.Observations {
 		if len(o.Packets) == 0 {
 			continue
 		}
 		s, err := streamOf(a.Session, a.Bench)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		stored, err := s.packets(tx, o.Watched, new(Traffic), nil)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if !slices.Equal(o.Packets, stored) {
-			return fmt.Errorf("oracle %s saw %d packets from %d to %d, but the traffic of %s has %d, or others: store the traffic before, or with, what cites it",
-				o.Oracle, len(o.Packets), o.Watched.Start, o.Watched.End, s, len(stored))
+		found := 0
+		for _, p := range stored {
+			if found < len(o.Packets) && p == o.Packets[found] {
+				found++
+			}
 		}
+		if found < len(o.Packets) {
+			return nil, fmt.Errorf("oracle %s saw a packet at %d that is not in the traffic of %s, or not in its order: store the traffic before, or with, what cites it",
+				o.Oracle, o.Packets[found].At, s)
+		}
+		cited[i] = len(stored)
 	}
-	return nil
+	return cited, nil
 }
 
 // refill gives the attempt's observations their packets back. The memos are

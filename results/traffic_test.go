@@ -198,7 +198,6 @@ func TestPacketsAreStoredOnce(t *testing.T) {
 		"another bench":       observed(func(o *results.Observed) { o.Bench++ }),
 		"a packet is missing": observed(func(o *results.Observed) { o.Traffic.Packets = o.Traffic.Packets[1:] }),
 		"a packet is another": observed(func(o *results.Observed) { o.Traffic.Packets[3].Size++ }),
-		"one packet more": observed(func(o *results.Observed) {
 			o.Traffic.Packets = append(o.Traffic.Packets, bench.Packet{At: o.Traffic.Watched.End - 1})
 		}),
 		"session not begun":      observed(func(o *results.Observed) { o.Session = 2 }),
@@ -237,6 +236,21 @@ func TestPacketsAreStoredOnce(t *testing.T) {
 	}
 	if err := s.Append(watching(attempt(results.PlayID{Trial: trials[0].ID, Index: 1}, 1, 1, 0.1))); err == nil {
 		t.Error("packets are cited that are not there")
+	}
+}
+
+func TestAPacketThatComesInLate(t *testing.T) {
+	trials := plan(1, 1)
+	s, _ := create(t, trials)
+	defer closing(t, s)
+	a := watching(attempt(play(trials[0], 0), 1, 1, 0.9))
+	seen := a.Observations[1]
+	late := slices.Insert(slices.Clone(seen.Packets), 7, seen.Packets[7])
+	if err := s.AppendObserved(results.Observed{Session: 1, Bench: a.Bench, Traffic: results.Traffic{Watched: seen.Watched, Packets: late}}, a); err != nil {
+		t.Fatal(err)
+	}
+	if got := all(t, s.Reader)[0].Observations[1].Packets; !slices.Equal(got, late) {
+		t.Errorf("%d packets, not %d", len(got), len(late))
 	}
 }
 

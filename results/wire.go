@@ -322,7 +322,7 @@ func decodeSession(body []byte) (Session, error) {
 	return s, nil
 }
 
-func encodeAttempt(a Attempt, place int) wireAttempt {
+func encodeAttempt(a storedAttempt, place int) wireAttempt {
 	w := wireAttempt{
 		wireOutcome: wireOutcome{Trial: place, Index: a.Play.Index, Number: a.Number, State: uint8(a.State)},
 		Session:     a.Session,
@@ -338,7 +338,7 @@ func encodeAttempt(a Attempt, place int) wireAttempt {
 		Fault:       text(string(a.Fault)),
 		Detail:      text(a.Detail),
 	}
-	for _, o := range a.Observations {
+	for i, o := range a.Observations {
 		w.Observations = append(w.Observations, wireObservation{
 			Oracle:       text(o.Oracle),
 			WatchedStart: int64(o.Watched.Start),
@@ -348,7 +348,7 @@ func encodeAttempt(a Attempt, place int) wireAttempt {
 			Scores:       packScores(o.Scores.Values),
 			Fault:        text(string(o.Fault)),
 			Detail:       text(o.Detail),
-			Packets:      len(o.Packets),
+			Packets:      a.packets[i],
 			Dropped:      o.Dropped,
 			Edges:        packEdges(o.Edges, o.Watched.Start),
 		})
@@ -356,8 +356,8 @@ func encodeAttempt(a Attempt, place int) wireAttempt {
 	return w
 }
 
-// storedAttempt is an attempt as it is stored, without its packets. Where it
-// has any, packets says how many belong to each observation.
+// storedAttempt is an attempt as it is stored: apart from its packets. How many
+// each observation has is in packets, which is nil in one without observations.
 type storedAttempt struct {
 	Attempt
 	packets []int
@@ -388,6 +388,7 @@ func decodeAttempt(body []byte, p *plan) (storedAttempt, error) {
 	}}
 	if len(w.Observations) > 0 {
 		a.Observations = make([]bench.Observation, len(w.Observations))
+		a.packets = make([]int, len(w.Observations))
 	}
 	for i, o := range w.Observations {
 		scores, err := unpackScores(o.Scores)
@@ -401,12 +402,7 @@ func decodeAttempt(body []byte, p *plan) (storedAttempt, error) {
 		if len(o.OldEdges) > 0 {
 			edges = unpackOldEdges(o.OldEdges, bench.Instant(o.WatchedStart))
 		}
-		if o.Packets != 0 {
-			if a.packets == nil {
-				a.packets = make([]int, len(w.Observations))
-			}
-			a.packets[i] = o.Packets
-		}
+		a.packets[i] = o.Packets
 		a.Observations[i] = bench.Observation{
 			Oracle:  o.Oracle,
 			Watched: bench.Span{Start: bench.Instant(o.WatchedStart), End: bench.Instant(o.WatchedEnd)},
