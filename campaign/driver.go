@@ -17,13 +17,45 @@ type Options interface {
 	Validate() error
 }
 
-// Drivers makes, by the driver's name, a new Options with its defaults set.
-type Drivers map[string]func() Options
+// Kind is what a driver does on a bench, which is also the name of its section
+// in a spec.
+type Kind string
+
+// The kinds.
+const (
+	// KindEngine is a software bench, player and oracle in one.
+	KindEngine Kind = "engine"
+	// KindPlayer sounds clips.
+	KindPlayer Kind = "player"
+	// KindLight and KindTraffic watch the device.
+	KindLight   Kind = "light"
+	KindTraffic Kind = "traffic"
+)
+
+// Drivers are the drivers that a spec may name, by their names.
+type Drivers map[string]struct {
+	Kind Kind
+	// Options makes new options with their defaults set.
+	Options func() Options
+}
+
+// of lists the drivers of a kind, sorted.
+func (d Drivers) of(kind Kind) []string {
+	var names []string
+	for name, driver := range d {
+		if driver.Kind == kind {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Driver is a driver's section of the spec: the key "driver" with its name,
 // and beside it the driver's own keys.
 type Driver struct {
 	Name    string
+	Kind    Kind
 	Options Options
 }
 
@@ -48,12 +80,12 @@ func (d *Driver) UnmarshalYAML(ctx context.Context, node ast.Node) error {
 		}
 	}
 	drivers, _ := ctx.Value(driversKey{}).(Drivers)
-	options, ok := drivers[d.Name]
+	driver, ok := drivers[d.Name]
 	if !ok {
 		known := strings.Join(slices.Sorted(maps.Keys(drivers)), ", ")
 		return &yaml.SyntaxError{Message: fmt.Sprintf("driver %q is not one of: %s", d.Name, known), Token: node.GetToken()}
 	}
-	d.Options = options()
+	d.Kind, d.Options = driver.Kind, driver.Options()
 	return yaml.NodeToValue(&own, d.Options, yaml.Strict())
 }
 

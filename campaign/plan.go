@@ -5,16 +5,18 @@ import (
 	"fmt"
 
 	"wakefuzz/results"
+	"wakefuzz/tts"
 	"wakefuzz/wordlists"
 )
 
 // Plan lists the trials of a campaign in the order in which they are played:
 // first the wake word itself, as positive control, then each word, by each
-// voice. It is a pure function of its arguments.
+// voice; and in between and at the end, where the spec asks for it, the wake
+// word again by the first voice. It is a pure function of its arguments.
 func Plan(spec Spec, wake wordlists.Word, words []wordlists.Word) []results.Trial {
 	trials := make([]results.Trial, 0, (1+len(words))*len(spec.Voices))
-	add := func(role results.Role, w wordlists.Word) {
-		for _, voice := range spec.Voices {
+	add := func(role results.Role, w wordlists.Word, round, plays int, voices ...tts.Voice) {
+		for _, voice := range voices {
 			t := results.Trial{
 				Role:          role,
 				Word:          w.Text,
@@ -22,16 +24,23 @@ func Plan(spec Spec, wake wordlists.Word, words []wordlists.Word) []results.Tria
 				Guessed:       w.Guessed,
 				List:          w.List,
 				Voice:         voice.String(),
-				Round:         1,
-				Plays:         spec.Protocol.Plays,
+				Round:         round,
+				Plays:         plays,
 			}
 			t.ID = trialID(spec.Seed, t)
 			trials = append(trials, t)
 		}
 	}
-	add(results.RolePositive, wake)
-	for _, w := range words {
-		add(results.RoleWord, w)
+	plays := spec.Protocol.Plays
+	add(results.RolePositive, wake, 1, plays, spec.Voices...)
+	checks := 0
+	for i, w := range words {
+		add(results.RoleWord, w, 1, plays, spec.Voices...)
+		last := i == len(words)-1
+		if every := spec.Controls.Every; every > 0 && (last || (i+1)%every == 0) {
+			checks++
+			add(results.RolePositive, wake, 1+checks, spec.Controls.Plays, spec.Voices[0])
+		}
 	}
 	return trials
 }

@@ -29,6 +29,13 @@ type Bench struct {
 	// Facts are what shapes its observations beyond the spec, such as the hash
 	// of a model. They must be the same in every session of a campaign.
 	Facts map[string]string
+	// Settle waits until the device is at rest, and returns "", or at the limit
+	// what keeps it from resting. It is nil where every play begins from the
+	// same state.
+	Settle func(context.Context, SettleSpec) (restless string, err error)
+	// Observed returns what was recorded up to the instant and not returned
+	// before, whatever was played. It is nil where plays are all there is.
+	Observed func(until bench.Instant) results.Observed
 	// Close frees the bench.
 	Close func() error
 }
@@ -60,7 +67,9 @@ type Runner struct {
 	// of every play as soon as it is stored, one at a time.
 	Begin  func(Standing)
 	Report func(Event)
-	Log    *slog.Logger
+	// Note is told what the user should know at once.
+	Note func(format string, args ...any)
+	Log  *slog.Logger
 }
 
 // Event is a play that has just been stored.
@@ -117,7 +126,7 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 		return score.standing, err
 	}
 	r.Begin(score.standing)
-	for range r.Spec.Protocol.Tries {
+	for tries := 0; tries < r.Spec.Protocol.Tries; {
 		progress, err := r.Store.Progress()
 		if err != nil {
 			return score.standing, err
@@ -127,7 +136,11 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 			break
 		}
 		pass := pass{Runner: r, session: session, progress: progress, score: score}
-		if err := pass.play(ctx, jobs, benches); err != nil {
+		err = pass.play(ctx, jobs, benches)
+		if pass.voided == 0 {
+			tries++ // what was voided is not to blame on the plays
+		}
+		if err != nil {
 			return score.standing, err
 		}
 	}
@@ -228,6 +241,7 @@ type pass struct {
 	session  uint32
 	progress *results.Progress
 	score    *score
+	watch
 }
 
 func (p *pass) play(ctx context.Context, jobs []job, benches []*Bench) error {
@@ -262,20 +276,10 @@ func (p *pass) speakAhead(ctx context.Context, g *errgroup.Group, jobs []job, ah
 		voices[v.String()] = v
 	}
 	ready := make(chan chan spoken, ahead)
-	ctx, cancel := context.WithCancel(ctx)
-	allReady := make(chan struct{})
 	g.Go(func() error {
 		// Nobody waits for a voice once the run is to stop.
-		select {
-		case <-p.Stop:
-			cancel()
-		case <-allReady:
-		}
-		return nil
-	})
-	g.Go(func() error {
+		ctx, cancel := p.untilStop(ctx)
 		defer cancel()
-		defer close(allReady)
 		defer close(ready)
 		var speaking sync.WaitGroup
 		defer speaking.Wait()
@@ -305,37 +309,103 @@ func (p *pass) playJob(ctx context.Context, number int, b *Bench, j spoken) erro
 		return fmt.Errorf("speaking %q: %w", j.trial.Word, j.err)
 	}
 	for _, index := range j.plays {
-		if p.Stopped() {
-			return nil
+		a, err := p.playOnce(ctx, number, b, j, index)
+		if err != nil || p.Stopped() {
+			return err
 		}
-		play := results.PlayID{Trial: j.trial.ID, Index: index}
-		a := results.Attempt{
-			Play:    play,
-			Number:  p.progress.Next(play),
-			Session: p.session,
-			Bench:   number,
-			Wall:    time.Now(),
-			Rule:    p.Spec.Rules().Text,
-		}
-		var verdict oracle.Verdict
-		var fatal error
-		if j.err != nil {
-			a.Fault, a.Detail = bench.FaultSynthesis, j.err.Error()
-		} else {
-			verdict, fatal = p.attempt(ctx, b, j.clip, &a)
-		}
-		if err := p.Store.Append(a); err != nil {
-			return errors.Join(err, fatal)
-		}
-		if fatal != nil {
-			return fatal
-		}
-		p.score.add(j.trial, a, verdict, p.Report)
-		if a.Fault != bench.NoFault {
-			p.Log.Warn("play not measured", "word", j.trial.Word, "play", play, "fault", a.Fault, "detail", a.Detail)
+		if err := p.check(ctx, b, j, a); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// playOnce plays a trial's play and stores the attempt. With the run stopped it
+// plays nothing.
+func (p *pass) playOnce(ctx context.Context, number int, b *Bench, j spoken, index int) (results.Attempt, error) {
+	play := results.PlayID{Trial: j.trial.ID, Index: index}
+	a := results.Attempt{
+		Play:    play,
+		Number:  p.progress.Next(play),
+		Session: p.session,
+		Bench:   number,
+		Wall:    time.Now(),
+		Rule:    p.Spec.Rules().Text,
+	}
+	restless, err := p.settle(ctx, b)
+	if err != nil || p.Stopped() {
+		return a, err
+	}
+	var verdict oracle.Verdict
+	var fatal error
+	switch {
+	case j.err != nil:
+		a.Fault, a.Detail = bench.FaultSynthesis, j.err.Error()
+	case restless != "":
+		a.Fault, a.Detail = bench.FaultDevice, restless
+	default:
+		verdict, fatal = p.attempt(ctx, b, j.clip, &a)
+	}
+	if err := p.Store.AppendObserved(p.observed(b, a), a); err != nil {
+		return a, errors.Join(err, fatal)
+	}
+	if fatal != nil {
+		return a, fatal
+	}
+	p.score.add(j.trial, a, verdict, p.Report)
+	if a.Fault != bench.NoFault {
+		p.Log.Warn("play not measured", "word", j.trial.Word, "play", play, "fault", a.Fault, "detail", a.Detail)
+	}
+	return a, nil
+}
+
+// settle lets the device come to rest, for as long as the spec allows.
+func (p *pass) settle(ctx context.Context, b *Bench) (restless string, err error) {
+	if b.Settle == nil {
+		return "", nil
+	}
+	settling, cancel := p.untilStop(ctx)
+	defer cancel()
+	restless, err = b.Settle(settling, p.Spec.Bench.Settle)
+	if ctx.Err() == nil && p.Stopped() {
+		return restless, nil
+	}
+	return restless, err
+}
+
+// observed is what the bench recorded up to the end of the attempt.
+func (p *pass) observed(b *Bench, a results.Attempt) results.Observed {
+	if b.Observed == nil {
+		return results.Observed{}
+	}
+	until := a.Sound.End
+	for _, o := range a.Observations {
+		until = max(until, o.Watched.End)
+	}
+	if until == 0 {
+		return results.Observed{} // nothing sounded; it comes with the next
+	}
+	o := b.Observed(until)
+	o.Session, o.Bench = a.Session, a.Bench
+	return o
+}
+
+// untilStop returns a context that ends with the run, too.
+func (r *Runner) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-r.Stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-ended
+	}
 }
 
 // concernsOneWord tells a word that its voice can't speak, or that the service
@@ -461,6 +531,14 @@ func (r *Runner) newScore() (*score, error) {
 		}
 	}
 	return s, nil
+}
+
+// become takes over what another score has counted.
+func (s *score) become(other *score) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	other.standing.LastHit = s.standing.LastHit
+	s.standing, s.trials = other.standing, other.trials
 }
 
 // add counts a stored play and reports it.

@@ -60,7 +60,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), spec: parse(t, smallSpec)}
+	return newRigOf(t, parse(t, smallSpec))
+}
+
+func newRigOf(t *testing.T, spec campaign.Spec) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), spec: spec}
 	store, err := campaign.Create(r.dir, r.spec, wake, words(), "test")
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +89,7 @@ func (r *rig) use(store *results.Store) {
 		Version: "test",
 		Begin:   func(campaign.Standing) {},
 		Report:  func(campaign.Event) {},
+		Note:    func(string, ...any) {},
 		Log:     slog.New(slog.NewTextHandler(&syncWriter{w: &r.log}, nil)),
 	}
 	r.t.Cleanup(func() { _ = store.Close() })

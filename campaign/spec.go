@@ -14,8 +14,11 @@ import (
 	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml"
 
+	"wakefuzz/bench"
 	"wakefuzz/oracle"
 	"wakefuzz/oracle/engine"
+	"wakefuzz/oracle/light"
+	"wakefuzz/oracle/traffic"
 	"wakefuzz/phoneme"
 	"wakefuzz/results"
 	"wakefuzz/tts"
@@ -54,6 +57,9 @@ type Spec struct {
 	Bench BenchSpec `yaml:"bench"`
 	// Protocol is in what order and how often.
 	Protocol ProtocolSpec `yaml:"protocol"`
+	// Controls are plays of the wake word in between, which show that the
+	// device still hears.
+	Controls ControlsSpec `yaml:"controls"`
 	// Judge says what counts as a reaction and as a hit. It shapes no
 	// observation: another rule may judge the same night again.
 	Judge JudgeSpec `yaml:"judge"`
@@ -61,14 +67,36 @@ type Spec struct {
 	Rank RankSpec `yaml:"rank"`
 }
 
-// BenchSpec is the bench section of a spec.
+// BenchSpec is the bench section of a spec: either a software bench, the key
+// engine alone, or a bench with hardware, a player and what watches.
 type BenchSpec struct {
 	// Engine is a software bench: a wake-word model that is player and oracle
 	// in one.
-	Engine Driver `yaml:"engine"`
-	// Workers is how many such benches run side by side; 0 means one for each
-	// processor.
+	Engine *Driver `yaml:"engine,omitempty"`
+	// Player sounds the clips at a device.
+	Player *Driver `yaml:"player,omitempty"`
+	// Light watches the device's light, and Traffic its packets.
+	Light   *Driver `yaml:"light,omitempty"`
+	Traffic *Driver `yaml:"traffic,omitempty"`
+	// Settle is how the device comes to rest before each play, where there is
+	// hardware.
+	Settle SettleSpec `yaml:"settle"`
+	// Workers is how many software benches run side by side; 0 means one for
+	// each processor. With hardware there is one.
 	Workers int `yaml:"workers"`
+}
+
+// Physical says whether the bench has hardware.
+func (b BenchSpec) Physical() bool { return b.Player != nil }
+
+// SettleSpec is how the device comes to rest before each play.
+type SettleSpec struct {
+	// Quiet is for how long the light must have been dark and the traffic
+	// below the burst rule's rate.
+	Quiet time.Duration `yaml:"quiet"`
+	// Limit is how long to wait for that. A device that does not come to rest
+	// makes the play unmeasured.
+	Limit time.Duration `yaml:"limit"`
 }
 
 // ProtocolSpec is the protocol section of a spec.
@@ -82,10 +110,31 @@ type ProtocolSpec struct {
 	Tries int `yaml:"tries"`
 }
 
+// ControlsSpec is the controls section of a spec. The wake word is in any case
+// played at the start, as often as every word.
+type ControlsSpec struct {
+	// Every is after how many words the wake word is played again, 0 for never.
+	// Where it no longer wakes the device in any of its plays, what was played
+	// since it last did is void and played again.
+	Every int `yaml:"every"`
+	// Plays is how often it is then played.
+	Plays int `yaml:"plays"`
+	// Retry is how long a campaign waits, once the wake word no longer wakes
+	// the device, before it plays it again.
+	Retry time.Duration `yaml:"retry"`
+}
+
 // JudgeSpec is the judge section of a spec.
 type JudgeSpec struct {
-	// Engine is when an engine's scores are a reaction.
-	Engine engine.Rule `yaml:"engine"`
+	// Engine is when an engine's scores are a reaction, Light when a light's
+	// changes are one, and Traffic when a device's packets are.
+	Engine  engine.Rule       `yaml:"engine"`
+	Light   light.Rule        `yaml:"light"`
+	Traffic traffic.BurstRule `yaml:"traffic"`
+	// Verdict says how the oracles' readings of a play become one: the name of
+	// the oracle that decides, "any" or "all". By default the engine decides
+	// where there is one, else the light, else the traffic.
+	Verdict oracle.Fusion `yaml:"verdict,omitempty"`
 	// HitRate is the share of a word's plays that makes it a hit.
 	HitRate float64 `yaml:"hit_rate"`
 }
@@ -103,8 +152,15 @@ func Default() Spec {
 	return Spec{
 		Seed:     1,
 		Protocol: ProtocolSpec{Kind: "exhaustive", Plays: PaperPlays, Tries: 3},
-		Judge:    JudgeSpec{Engine: engine.DefaultRule(), HitRate: results.PaperHitRate},
-		Rank:     RankSpec{Metric: phoneme.MetricDoubleMetaphone, Order: results.OrderDistance},
+		Bench:    BenchSpec{Settle: SettleSpec{Quiet: 2 * time.Second, Limit: 30 * time.Second}},
+		Controls: ControlsSpec{Plays: 3, Retry: 30 * time.Second},
+		Judge: JudgeSpec{
+			Engine:  engine.DefaultRule(),
+			Light:   light.DefaultRule(),
+			Traffic: traffic.DefaultBurstRule(),
+			HitRate: results.PaperHitRate,
+		},
+		Rank: RankSpec{Metric: phoneme.MetricDoubleMetaphone, Order: results.OrderDistance},
 	}
 }
 
@@ -177,10 +233,6 @@ func (s *Spec) validate() error {
 		return errors.New("wake_word: is missing; give the word that the device is meant to react to")
 	case len(s.Voices) == 0:
 		return errors.New("voices: is empty; give at least one, such as {engine: flite, name: kal16}")
-	case s.Bench.Engine.Options == nil:
-		return errors.New("bench.engine: is missing; give a driver, such as {driver: openwakeword, model: alexa_v0.1}")
-	case s.Bench.Workers < 0 || s.Bench.Workers > 1024:
-		return fmt.Errorf("bench.workers: %d is not between 0 and 1024", s.Bench.Workers)
 	case s.Protocol.Kind != "exhaustive":
 		return fmt.Errorf("protocol.kind: %q is not one of: exhaustive", s.Protocol.Kind)
 	case s.Protocol.Plays < 1 || s.Protocol.Plays > 10000:
@@ -208,22 +260,120 @@ func (s *Spec) validate() error {
 	if err := s.Words.Validate(); err != nil {
 		return fmt.Errorf("words.%w", err)
 	}
-	if err := s.Bench.Engine.Options.Validate(); err != nil {
-		return fmt.Errorf("bench.engine.%w", err)
+	if err := s.Bench.validate(); err != nil {
+		return fmt.Errorf("bench.%w", err)
 	}
-	if err := s.Judge.Engine.Validate(); err != nil {
-		return fmt.Errorf("judge.engine.%w", err)
+	if err := s.Controls.validate(); err != nil {
+		return fmt.Errorf("controls.%w", err)
+	}
+	if s.Controls.Every > 0 && !s.Bench.Physical() {
+		return errors.New("controls.every: a software bench does not go deaf; leave it out")
+	}
+	for _, rule := range s.rules() {
+		if err := rule.Validate(); err != nil {
+			return fmt.Errorf("judge.%s.%w", rule.oracle, err)
+		}
+	}
+	if v := s.Judge.Verdict; v != "" && v != oracle.FusionAny && v != oracle.FusionAll && !slices.Contains(s.Bench.oracles(), string(v)) {
+		return fmt.Errorf("judge.verdict: %q is neither any, all, nor an oracle of this bench: %s", v, strings.Join(s.Bench.oracles(), ", "))
 	}
 	return nil
 }
 
+func (b BenchSpec) validate() error {
+	sections := map[Kind]*Driver{KindEngine: b.Engine, KindPlayer: b.Player, KindLight: b.Light, KindTraffic: b.Traffic}
+	for _, kind := range []Kind{KindEngine, KindPlayer, KindLight, KindTraffic} {
+		d := sections[kind]
+		if d == nil {
+			continue
+		}
+		if d.Kind != kind {
+			return fmt.Errorf("%s: the driver %s is not a %s but a %s", kind, d.Name, kind, d.Kind)
+		}
+		if err := d.Options.Validate(); err != nil {
+			return fmt.Errorf("%s.%w", kind, err)
+		}
+	}
+	hardware := b.Player != nil || b.Light != nil || b.Traffic != nil
+	switch {
+	case b.Engine == nil && !hardware:
+		return errors.New("engine: is missing; give a driver, such as {driver: openwakeword, model: alexa_v0.1}")
+	case b.Engine != nil && hardware:
+		return errors.New("engine: is a bench of its own; take it out, or the sections player, light and traffic")
+	case hardware && b.Player == nil:
+		return errors.New("player: is missing; give what sounds the clips, such as {driver: speaker}")
+	case hardware && b.Light == nil && b.Traffic == nil:
+		return errors.New("light: is missing, and so is traffic; give at least one that watches the device")
+	case b.Workers < 0 || b.Workers > 1024:
+		return fmt.Errorf("workers: %d is not between 0 and 1024", b.Workers)
+	case hardware && b.Workers > 1:
+		return fmt.Errorf("workers: %d can't share one device", b.Workers)
+	case b.Settle.Quiet < 0 || b.Settle.Limit < b.Settle.Quiet:
+		return fmt.Errorf("settle: a limit of %v can't be kept with %v of quiet", b.Settle.Limit, b.Settle.Quiet)
+	}
+	return nil
+}
+
+// oracles are the names of what watches, the one that decides by default first.
+func (b BenchSpec) oracles() []string {
+	var names []string
+	for _, o := range []struct {
+		driver *Driver
+		name   string
+	}{{b.Engine, engine.Name}, {b.Light, light.Name}, {b.Traffic, traffic.Name}} {
+		if o.driver != nil {
+			names = append(names, o.name)
+		}
+	}
+	return names
+}
+
+func (c ControlsSpec) validate() error {
+	switch {
+	case c.Every < 0:
+		return fmt.Errorf("every: %d is negative", c.Every)
+	case c.Plays < 1 || c.Plays > 100:
+		return fmt.Errorf("plays: %d is not between 1 and 100", c.Plays)
+	case c.Retry < time.Second:
+		return fmt.Errorf("retry: %v is shorter than a second", c.Retry)
+	}
+	return nil
+}
+
+// rule is how one oracle's observations are judged.
+type rule struct {
+	oracle string
+	judge
+}
+
+type judge interface {
+	Validate() error
+	String() string
+	Judge(sound bench.Span, o bench.Observation) bench.Reading
+}
+
+// rules are those of the oracles that the bench has.
+func (s Spec) rules() []rule {
+	all := []rule{{engine.Name, s.Judge.Engine}, {light.Name, s.Judge.Light}, {traffic.Name, s.Judge.Traffic}}
+	return slices.DeleteFunc(all, func(r rule) bool { return !slices.Contains(s.Bench.oracles(), r.oracle) })
+}
+
 // Rules returns how the spec judges a play.
 func (s Spec) Rules() oracle.Rules {
-	return oracle.Rules{
-		Judges: map[string]oracle.Judge{engine.Name: s.Judge.Engine.Judge},
-		Fusion: engine.Name,
-		Text:   s.Judge.Engine.String(),
+	rules := oracle.Rules{Judges: map[string]oracle.Judge{}, Fusion: s.Judge.Verdict}
+	var texts []string
+	for _, r := range s.rules() {
+		rules.Judges[r.oracle] = r.Judge
+		texts = append(texts, r.String())
 	}
+	if rules.Fusion == "" {
+		rules.Fusion = oracle.Fusion(s.Bench.oracles()[0])
+	}
+	if len(texts) > 1 {
+		texts = append(texts, "verdict by "+string(rules.Fusion))
+	}
+	rules.Text = strings.Join(texts, "; ")
+	return rules
 }
 
 // Judging returns how the spec judges a campaign.
@@ -380,15 +530,19 @@ func keys(drivers Drivers) []string {
 			return
 		}
 		for f := range t.Fields() {
-			if key, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); key != "" && key != "-" {
-				found = append(found, key)
-				walk(f.Type)
+			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+			if key == "-" || !f.IsExported() {
+				continue
 			}
+			if key != "" {
+				found = append(found, key)
+			}
+			walk(f.Type) // an inline struct has keys, but none of its own
 		}
 	}
 	walk(reflect.TypeFor[Spec]())
 	for _, options := range drivers {
-		walk(reflect.TypeOf(options()))
+		walk(reflect.TypeOf(options.Options()))
 	}
 	slices.Sort(found)
 	return slices.Compact(found)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,11 +14,18 @@ import (
 // drivers are the real ones: the spec of an example must be read as the
 // command reads it.
 var drivers = campaign.Drivers{
-	"openwakeword": func() campaign.Options {
+	"openwakeword": {Kind: campaign.KindEngine, Options: func() campaign.Options {
 		o := openwakeword.DefaultOptions()
 		return &o
-	},
+	}},
+	"speaker": {Kind: campaign.KindPlayer, Options: func() campaign.Options { return new(noOptions) }},
+	"lamp":    {Kind: campaign.KindLight, Options: func() campaign.Options { return new(noOptions) }},
 }
+
+// noOptions are those of a driver that has none.
+type noOptions struct{}
+
+func (noOptions) Validate() error { return nil }
 
 const smallSpec = `
 name: small
@@ -83,6 +89,14 @@ func TestBadSpecs(t *testing.T) {
 		"unknown driver":         {replace("driver: openwakeword", "driver: porcupine"), []string{`"porcupine"`, "openwakeword"}},
 		"engine not a section":   {replace("  engine:\n    driver: openwakeword\n    model: alexa_v0.1\n", "  engine: openwakeword\n"), []string{`"driver"`}},
 		"no bench":               {replace("bench:\n  engine:\n    driver: openwakeword\n    model: alexa_v0.1\n", ""), []string{"bench.engine"}},
+		"hardware and a model":   {replace("bench:\n", "bench:\n  player: {driver: speaker}\n"), []string{"bench.engine"}},
+		"nobody watches":         {replace("  engine:\n    driver: openwakeword\n    model: alexa_v0.1\n", "  player: {driver: speaker}\n"), []string{"bench.light"}},
+		"nobody plays":           {replace("  engine:\n    driver: openwakeword\n    model: alexa_v0.1\n", "  light: {driver: lamp}\n"), []string{"bench.player"}},
+		"a lamp that plays":      {replace("  engine:\n    driver: openwakeword\n    model: alexa_v0.1\n", "  player: {driver: lamp}\n"), []string{"bench.player: the driver lamp is not a player but a light"}},
+		"no time to settle":      {replace("bench:\n", "bench:\n  settle: {quiet: 5s, limit: 1s}\n"), []string{"bench.settle"}},
+		"controls of a model":    {smallSpec + "controls:\n  every: 5\n", []string{"controls.every"}},
+		"controls, retry":        {smallSpec + "controls:\n  retry: 1ms\n", []string{"controls.retry"}},
+		"verdict of nobody":      {smallSpec + "judge:\n  verdict: light\n", []string{"judge.verdict", "engine"}},
 		"no voices":              {replace("voices:\n  - {engine: flite, name: kal16}\n", ""), []string{"voices"}},
 		"a voice twice":          {replace("kal16}\n", "kal16}\n  - {engine: flite, name: kal16, rate: 1}\n"), []string{"voices[1]", "twice"}},
 		"a voice without name":   {replace(", name: kal16", ""), []string{"voices[0]"}},
@@ -121,19 +135,11 @@ func TestBadSpecs(t *testing.T) {
 }
 
 func TestFrozenSpecIsTheSpec(t *testing.T) {
-	examples, err := filepath.Glob("../examples/*.yaml")
-	if err != nil || len(examples) < 3 {
-		t.Fatalf("examples %q, %v", examples, err)
+	every, err := os.ReadFile("../examples/every-key.yaml")
+	if err != nil {
+		t.Fatal(err)
 	}
-	texts := []string{smallSpec}
-	for _, example := range examples {
-		text, err := os.ReadFile(example)
-		if err != nil {
-			t.Fatal(err)
-		}
-		texts = append(texts, string(text))
-	}
-	for _, text := range texts {
+	for _, text := range []string{smallSpec, physicalSpec, string(every)} {
 		spec := parse(t, text)
 		frozen, err := spec.YAML()
 		if err != nil {
@@ -151,9 +157,15 @@ func TestFrozenSpecIsTheSpec(t *testing.T) {
 
 // show prints a spec with what its pointer points to.
 func show(s campaign.Spec) string {
-	options := s.Bench.Engine.Options
-	s.Bench.Engine.Options = nil
-	return fmt.Sprintf("%+v %+v", s, options)
+	parts := []*campaign.Driver{s.Bench.Engine, s.Bench.Player, s.Bench.Light}
+	s.Bench.Engine, s.Bench.Player, s.Bench.Light = nil, nil, nil
+	text := fmt.Sprintf("%+v", s)
+	for _, d := range parts {
+		if d != nil {
+			text += fmt.Sprintf(" %s %s %+v", d.Kind, d.Name, d.Options)
+		}
+	}
+	return text
 }
 
 func TestPlanDiff(t *testing.T) {

@@ -11,7 +11,13 @@ import (
 	"wakefuzz/campaign"
 	"wakefuzz/oracle"
 	"wakefuzz/oracle/engine/openwakeword"
+	"wakefuzz/oracle/light"
+	"wakefuzz/oracle/light/gpiocdev"
+	"wakefuzz/oracle/light/rpio"
+	"wakefuzz/oracle/light/serial"
+	"wakefuzz/oracle/traffic/live"
 	"wakefuzz/phoneme"
+	"wakefuzz/playback/speaker"
 	"wakefuzz/tts"
 	"wakefuzz/tts/espeak"
 	"wakefuzz/tts/flite"
@@ -20,12 +26,26 @@ import (
 
 // This file is the one place that names drivers.
 
-// engines are the software benches and their options.
-var engines = campaign.Drivers{
-	"openwakeword": func() campaign.Options {
+// drivers are what a bench may be made of.
+var drivers = campaign.Drivers{
+	"openwakeword": {Kind: campaign.KindEngine, Options: func() campaign.Options {
 		o := openwakeword.DefaultOptions()
 		return &o
-	},
+	}},
+	"speaker": {Kind: campaign.KindPlayer, Options: func() campaign.Options {
+		o := speaker.DefaultOptions()
+		return &o
+	}},
+	"gpiocdev": {Kind: campaign.KindLight, Options: func() campaign.Options {
+		return &sensor[gpiocdev.Options]{Driver: gpiocdev.DefaultOptions(), Polarity: light.ActiveLow}
+	}},
+	"rpio": {Kind: campaign.KindLight, Options: func() campaign.Options {
+		return &sensor[rpio.Options]{Driver: rpio.DefaultOptions(), Polarity: light.ActiveLow}
+	}},
+	"serial": {Kind: campaign.KindLight, Options: func() campaign.Options {
+		return &sensor[serial.Options]{Driver: serial.DefaultOptions(), Polarity: light.ActiveLow}
+	}},
+	"capture": {Kind: campaign.KindTraffic, Options: func() campaign.Options { return new(live.Options) }},
 }
 
 // synthesizers open the engines that speak, by name.
@@ -38,8 +58,11 @@ var synthesizers = map[string]func(context.Context, config) (tts.Synthesizer, er
 }
 
 // openBench returns what opens the benches of a spec.
-func (a *app) openBench(spec campaign.Spec) func(int) (*campaign.Bench, error) {
+func (a *app) openBench(ctx context.Context, spec campaign.Spec) func(int) (*campaign.Bench, error) {
 	return func(int) (*campaign.Bench, error) {
+		if spec.Bench.Physical() {
+			return openHardware(ctx, spec)
+		}
 		switch o := spec.Bench.Engine.Options.(type) {
 		case *openwakeword.Options:
 			e, err := openwakeword.New(openwakeword.AssetsIn(a.config.Data), *o)
@@ -56,6 +79,9 @@ func (a *app) openBench(spec campaign.Spec) func(int) (*campaign.Bench, error) {
 // anchor makes the paths of a driver's options absolute: they are taken from
 // the folder of the campaign file, and a campaign may be resumed from another.
 func anchor(spec *campaign.Spec, base string) error {
+	if spec.Bench.Physical() {
+		return nil
+	}
 	o, ok := spec.Bench.Engine.Options.(*openwakeword.Options)
 	if !ok || filepath.Base(o.Model) == o.Model || filepath.IsAbs(o.Model) {
 		return nil
@@ -67,10 +93,14 @@ func anchor(spec *campaign.Spec, base string) error {
 
 // workers is how many benches of a spec work side by side.
 func workers(spec campaign.Spec) int {
-	if spec.Bench.Workers > 0 {
+	switch {
+	case spec.Bench.Physical():
+		return 1
+	case spec.Bench.Workers > 0:
 		return spec.Bench.Workers
+	default:
+		return runtime.NumCPU()
 	}
-	return runtime.NumCPU()
 }
 
 // guess asks an offline voice how words sound that no dictionary has.
@@ -82,8 +112,8 @@ func (a *app) guess(ctx context.Context, texts []string) ([]phoneme.Pronunciatio
 	return voice.Pronounce(ctx, texts)
 }
 
-// speaker speaks by any of several engines, through the cache.
-type speaker struct {
+// voicebox speaks by any of several engines, through the cache.
+type voicebox struct {
 	engines map[string]tts.Synthesizer
 	caches  map[string]*tts.Cache
 	note    func(format string, args ...any)
@@ -92,8 +122,8 @@ type speaker struct {
 // openSpeaker opens the engines of the voices and makes sure that each voice
 // exists before a night depends on it. What the user should know while it
 // speaks, it says by note.
-func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, note func(format string, args ...any)) (*speaker, error) {
-	s := &speaker{engines: map[string]tts.Synthesizer{}, caches: map[string]*tts.Cache{}, note: note}
+func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, note func(format string, args ...any)) (*voicebox, error) {
+	s := &voicebox{engines: map[string]tts.Synthesizer{}, caches: map[string]*tts.Cache{}, note: note}
 	limits := a.config.Synthesis.limits(func(why error, wait time.Duration) {
 		note("waiting %v for a voice: %v", wait.Round(time.Second), why)
 	})
@@ -120,7 +150,7 @@ func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, note func(for
 }
 
 // Speak returns the clip of an utterance.
-func (s *speaker) Speak(ctx context.Context, u tts.Utterance) (tts.Clip, error) {
+func (s *voicebox) Speak(ctx context.Context, u tts.Utterance) (tts.Clip, error) {
 	clip, origin, err := s.caches[u.Voice.Engine].Clip(ctx, u)
 	if origin == tts.Remade {
 		s.note("the clip of %q by %s was damaged and was made again", u.Text, u.Voice)
@@ -129,7 +159,7 @@ func (s *speaker) Speak(ctx context.Context, u tts.Utterance) (tts.Clip, error) 
 }
 
 // Facts are the engines' versions: what shapes the clips beyond the spec.
-func (s *speaker) Facts(ctx context.Context) (map[string]string, error) {
+func (s *voicebox) Facts(ctx context.Context) (map[string]string, error) {
 	facts := map[string]string{}
 	for name, e := range s.engines {
 		version, err := e.Version(ctx)
@@ -142,14 +172,14 @@ func (s *speaker) Facts(ctx context.Context) (map[string]string, error) {
 }
 
 // Close frees the engines.
-func (s *speaker) Close() {
+func (s *voicebox) Close() {
 	for _, e := range s.engines {
 		closeSynthesizer(e)
 	}
 }
 
 // closing closes what is open on the way out with an error.
-func (s *speaker) closing(err error) error {
+func (s *voicebox) closing(err error) error {
 	s.Close()
 	return err
 }

@@ -97,7 +97,7 @@ func frozenSpec(store *results.Reader) (campaign.Spec, error) {
 	if err != nil {
 		return campaign.Spec{}, err
 	}
-	return campaign.FrozenSpec(store.Campaign(), sessions, engines)
+	return campaign.FrozenSpec(store.Campaign(), sessions, drivers)
 }
 
 // adopt goes on with a stored campaign under a spec that plans the same.
@@ -137,7 +137,7 @@ func (a *app) rehearse(ctx context.Context, spec campaign.Spec) error {
 			return err
 		}
 	}
-	bench, err := a.openBench(spec)(0)
+	bench, err := a.openBench(ctx, spec)(0)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func readSpec(path string) (campaign.Spec, wordlists.Word, error) {
 	if err != nil {
 		return campaign.Spec{}, wordlists.Word{}, usagef("reading the campaign file: %w", err)
 	}
-	spec, err := campaign.ParseSpec(path, text, engines)
+	spec, err := campaign.ParseSpec(path, text, drivers)
 	if err != nil {
 		return campaign.Spec{}, wordlists.Word{}, err
 	}
@@ -230,12 +230,13 @@ func (a *app) play(ctx context.Context, dir string, store *results.Store, spec c
 	runner := campaign.Runner{
 		Spec:      spec,
 		Store:     store,
-		OpenBench: a.openBench(spec),
+		OpenBench: a.openBench(ctx, spec),
 		Workers:   workers(spec),
 		Version:   version(),
 		Stop:      stop,
 		Begin:     display.begin,
 		Report:    display.play,
+		Note:      display.note,
 		Log:       log,
 	}
 	log.Info("run begins", "version", version(), "pid", os.Getpid(), "workers", runner.Workers)

@@ -72,7 +72,7 @@ func voicesByName(spec campaign.Spec) map[string]tts.Voice {
 
 // announce prints what is missing in the cache and what it costs to make, and
 // returns it.
-func (a *app) announce(ctx context.Context, s *speaker, all []tts.Utterance) ([]tts.Utterance, error) {
+func (a *app) announce(ctx context.Context, s *voicebox, all []tts.Utterance) ([]tts.Utterance, error) {
 	var missing []tts.Utterance
 	billed := map[tts.Voice]int{}
 	for _, u := range all {
@@ -113,7 +113,7 @@ const synthesisAhead = 64
 
 // synthesize makes the clips. A text that its voice can't speak is reported
 // and does not keep the others from being made.
-func (a *app) synthesize(ctx context.Context, s *speaker, utterances []tts.Utterance) error {
+func (a *app) synthesize(ctx context.Context, s *voicebox, utterances []tts.Utterance) error {
 	g, speaking := errgroup.WithContext(ctx)
 	g.SetLimit(synthesisAhead)
 	failed := make([]error, len(utterances))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wakefuzz/playback/speaker"
 	"wakefuzz/tts"
 )
 
@@ -26,6 +27,33 @@ func (a *app) voicesCommand() *cobra.Command {
 				// One engine that isn't there must not hide the others.
 				if err := a.listVoices(cmd.Context(), engine); err != nil {
 					a.complain("%s", describe(err))
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) devicesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "devices",
+		Short: "List the loudspeakers that a campaign can play on",
+		Long: `List the loudspeakers that a campaign can play on, for the key bench.player.device
+of a campaign file: by index, name or ID. An asterisk marks what the system would
+choose.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			devices, err := speaker.Devices(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, d := range devices {
+				mark := " "
+				if d.Default {
+					mark = "*"
+				}
+				if _, err := fmt.Fprintln(a.stdout, mark, d); err != nil {
+					return err
 				}
 			}
 			return nil

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"wakefuzz/bench"
+	"wakefuzz/campaign"
+	"wakefuzz/oracle"
+	"wakefuzz/oracle/light"
+	"wakefuzz/oracle/light/gpiocdev"
+	"wakefuzz/oracle/light/rpio"
+	"wakefuzz/oracle/light/serial"
+	"wakefuzz/oracle/traffic"
+	"wakefuzz/oracle/traffic/live"
+	"wakefuzz/playback/speaker"
+	"wakefuzz/results"
+)
+
+// sensor is the section light of a spec: a driver's own options, and how the
+// sensor is wired.
+type sensor[O campaign.Options] struct {
+	Driver   O              `yaml:",inline"`
+	Polarity light.Polarity `yaml:"polarity"`
+}
+
+// Validate says which option can't be used, and why.
+func (s *sensor[O]) Validate() error {
+	if err := s.Polarity.Validate(); err != nil {
+		return fmt.Errorf("polarity: %w", err)
+	}
+	return s.Driver.Validate()
+}
+
+// hardware is a bench with a device under test.
+type hardware struct {
+	spec    campaign.Spec
+	clock   bench.Clock
+	speaker *speaker.Speaker
+	light   *light.Recorder // nil where nothing watches the light
+	traffic *live.Recorder  // nil where nothing watches the traffic
+
+	// held are packets that came after what was last asked for, and from is
+	// where the next stretch of traffic begins.
+	held []bench.Packet
+	from bench.Instant
+}
+
+// openHardware opens the bench that the spec describes.
+func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, err error) {
+	h := &hardware{spec: spec, clock: bench.NewClock()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	facts := map[string]string{}
+	var oracles []oracle.Oracle
+	if h.spec.Bench.Light != nil {
+		if err := h.openLight(ctx); err != nil {
+			return nil, fmt.Errorf("bench.light: %w", err)
+		}
+		oracles = append(oracles, h.light)
+	}
+	if d := h.spec.Bench.Traffic; d != nil {
+		setup := live.Setup{Options: *d.Options.(*live.Options), Rule: spec.Judge.Traffic, Pair: h.clock.Pair}
+		if h.traffic, err = live.Open(ctx, setup); err != nil {
+			return nil, fmt.Errorf("bench.traffic: %w", err)
+		}
+		oracles = append(oracles, h.traffic)
+	}
+	if h.speaker, err = speaker.New(*spec.Bench.Player.Options.(*speaker.Options), h.clock); err != nil {
+		return nil, fmt.Errorf("bench.player: %w", err)
+	}
+	maps.Copy(facts, h.speaker.Facts())
+	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: facts, Settle: h.settle, Close: h.close}
+	if h.traffic != nil {
+		h.from = h.clock.Now()
+		b.Observed = h.observed
+	}
+	return b, nil
+}
+
+func (h *hardware) openLight(ctx context.Context) (err error) {
+	setup := light.Setup{Window: h.spec.Judge.Light.Watch(), Now: h.clock.Now}
+	switch o := h.spec.Bench.Light.Options.(type) {
+	case *sensor[gpiocdev.Options]:
+		setup.Polarity = o.Polarity
+		setup.Sensor, err = gpiocdev.New(h.clock, o.Driver)
+	case *sensor[rpio.Options]:
+		setup.Polarity = o.Polarity
+		setup.Sensor, err = rpio.New(h.clock, o.Driver)
+	case *sensor[serial.Options]:
+		setup.Polarity = o.Polarity
+		setup.Sensor, err = serial.New(h.clock, o.Driver)
+	default:
+		return fmt.Errorf("no such driver: %s", h.spec.Bench.Light.Name)
+	}
+	if err != nil {
+		return err
+	}
+	h.light, err = light.Open(ctx, setup)
+	return err
+}
+
+func (h *hardware) close() error {
+	if h.light != nil {
+		h.light.Close()
+	}
+	if h.traffic != nil {
+		h.traffic.Close()
+	}
+	if h.speaker != nil {
+		return h.speaker.Close()
+	}
+	return nil
+}
+
+// settle waits until the light has been dark, and the traffic quiet, for the
+// time asked.
+func (h *hardware) settle(ctx context.Context, s campaign.SettleSpec) (restless string, err error) {
+	deadline := h.clock.Now().Add(s.Limit)
+	if h.light != nil {
+		if restless, err := h.dark(ctx, s.Quiet, deadline); err != nil || restless != "" {
+			return restless, err
+		}
+	}
+	if h.traffic != nil {
+		left := max(deadline.Sub(h.clock.Now()), 0)
+		quiet, err := h.traffic.Quiet(ctx, s.Quiet, left)
+		if err != nil || !quiet {
+			return fmt.Sprintf("its traffic was not quiet for %v within %v", s.Quiet, s.Limit), err
+		}
+	}
+	return "", nil
+}
+
+// glance is how often the light is looked at while it settles.
+const glance = 100 * time.Millisecond
+
+func (h *hardware) dark(ctx context.Context, quiet time.Duration, deadline bench.Instant) (string, error) {
+	for {
+		now := h.clock.Now()
+		o, err := h.light.Observe(ctx, bench.Span{Start: now.Add(-quiet), End: now})
+		if err != nil {
+			return "", err
+		}
+		why := fmt.Sprintf("its light was not dark for %v", quiet)
+		if o.Fault != bench.NoFault {
+			why = o.Detail
+		} else if spells := h.spec.Judge.Light.Spells(o); len(spells) == 0 || spells[len(spells)-1].End < now.Add(-quiet) {
+			return "", nil
+		}
+		if now >= deadline {
+			return why, nil
+		}
+		select {
+		case <-time.After(glance):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// observed is the traffic up to the instant, for the store.
+func (h *hardware) observed(until bench.Instant) results.Observed {
+	packets := append(h.held, h.traffic.Drain()...)
+	watched := bench.Span{Start: h.from, End: max(until, h.from)}
+	stretch := traffic.Between(packets, watched)
+	h.held = traffic.Between(packets, bench.Span{Start: watched.End, End: watched.End.Add(forever)})
+	h.from = watched.End
+	return results.Observed{
+		Traffic: results.Traffic{Watched: watched, Packets: stretch},
+		Clock:   []bench.Pair{h.clock.Pair()},
+	}
+}
+
+// forever is longer than any session.
+const forever = 10 * 365 * 24 * time.Hour
