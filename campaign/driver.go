@@ -39,18 +39,6 @@ type Drivers map[string]struct {
 	Options func() Options
 }
 
-// of lists the drivers of a kind, sorted.
-func (d Drivers) of(kind Kind) []string {
-	var names []string
-	for name, driver := range d {
-		if driver.Kind == kind {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // Driver is a driver's section of the spec: the key "driver" with its name,
 // and beside it the driver's own keys.
 type Driver struct {
