@@ -194,12 +194,10 @@ func TestPacketsAreStoredOnce(t *testing.T) {
 		return o
 	}
 	for name, o := range map[string]results.Observed{
-		"no traffic":          {},
-		"another bench":       observed(func(o *results.Observed) { o.Bench++ }),
-		"a packet is missing": observed(func(o *results.Observed) { o.Traffic.Packets = o.Traffic.Packets[1:] }),
-		"a packet is another": observed(func(o *results.Observed) { o.Traffic.Packets[3].Size++ }),
-			o.Traffic.Packets = append(o.Traffic.Packets, bench.Packet{At: o.Traffic.Watched.End - 1})
-		}),
+		"no traffic":             {},
+		"another bench":          observed(func(o *results.Observed) { o.Bench++ }),
+		"a packet is missing":    observed(func(o *results.Observed) { o.Traffic.Packets = o.Traffic.Packets[1:] }),
+		"a packet is another":    observed(func(o *results.Observed) { o.Traffic.Packets[3].Size++ }),
 		"session not begun":      observed(func(o *results.Observed) { o.Session = 2 }),
 		"session zero":           observed(func(o *results.Observed) { o.Session = 0 }),
 		"no such bench":          observed(func(o *results.Observed) { o.Bench = -1 }),
@@ -234,7 +232,7 @@ func TestPacketsAreStoredOnce(t *testing.T) {
 	if err := s.Append(a); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Append(watching(attempt(results.PlayID{Trial: trials[0].ID, Index: 1}, 1, 1, 0.1))); err == nil {
+	if err := s.Append(watching(later(attempt(play(trials[0], 1), 1, 1, 0.1), time.Hour))); err == nil {
 		t.Error("packets are cited that are not there")
 	}
 }
