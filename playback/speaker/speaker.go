@@ -20,10 +20,13 @@
 // long as the device's buffers hold, which is measured when it is opened: it
 // asks to have them filled, faster than it sounds them. A sound server divides
 // the 200 ms that it is asked for between a buffer that can be seen so, of
-// 120 ms with PulseAudio, and the block that it works on. How long that is can
-// be told from what it asks for, to 20 ms. [playback.Sounding.Span] is reckoned
-// with the middle of what is possible, and [Speaker.Latency] says how much it
-// may be off: 15 ms at most with PulseAudio.
+// 120 ms with PulseAudio, and the block that it works on. How long that is
+// follows from what it asks for at a time, more or less closely.
+// [playback.Sounding.Span] is reckoned with the middle of what is possible, and
+// [Speaker.Latency] says how much it may be off: 5 ms where no other program
+// uses the device, else 15 ms, and up to 33 ms if blocks are between 25 and
+// 80 ms long. Against recordings of PulseAudio sinks, spans were 5.0 to 5.3 ms
+// late where 15 ms are stated, and right to 0.2 ms where it is 5 ms.
 //
 // # When the device fails
 //

@@ -316,6 +316,23 @@ func TestUnplugged(t *testing.T) {
 	}
 }
 
+// A device that is put to sleep in the middle of a clip takes no more sound.
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	sink := addSink(t, "suspended", pulse.Telephone)
+	s := open(t, "suspended", bench.NewClock())
+	clip := speak(t, "this is a long sentence")[0]
+	suspend := time.AfterFunc(clip.Duration()/2, func() { _ = sink.Suspend(true) })
+	defer suspend.Stop()
+	if sound := play(t, s, clip); sound.Fault != bench.FaultPlayer {
+		t.Errorf("suspended: fault %q, %q", sound.Fault, sound.Detail)
+	}
+	if err := sink.Suspend(false); err != nil {
+		t.Fatal(err)
+	}
+	mustPlay(t, s, clip)
+}
+
 // A sound server that stops for a moment, long enough to lose sound and too
 // short to be taken for gone, makes a fault of the play that it interrupted,
 // and of no other.

@@ -64,9 +64,9 @@ func TestSteady(t *testing.T) {
 		"even, in large blocks": {newDevice(120*ms, 80*ms).run(time.Second), true},
 		"held up":               {newDevice(120*ms, 20*ms).run(time.Second).stop(60*ms, 0).run(200 * ms), true},
 		"too short":             {newDevice(120*ms, 20*ms).run(400 * ms), false},
-		"stood still":           {newDevice(120*ms, 20*ms).run(time.Second).stop(200*ms, 100*ms).run(300 * ms), false},
+		"stood still":           {newDevice(120*ms, 20*ms).run(time.Second).stop(200*ms, 100*ms).run(200 * ms), false},
 		"stood still long ago":  {newDevice(120*ms, 20*ms).run(time.Second).stop(200*ms, 100*ms).run(600 * ms), true},
-		"asks for nothing":      {newDevice(120*ms, 20*ms).run(time.Second).stop(300*ms, 0), false},
+		"asked for nothing":     {newDevice(120*ms, 20*ms).run(time.Second).shift(400 * ms).run(100 * ms), false},
 		"takes all it can get":  {greedy, false},
 	} {
 		if got := steady(c.device.requests); got != c.want {
