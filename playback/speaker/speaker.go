@@ -1,5 +1,5 @@
 // Package speaker is the player of a bench with hardware: it sounds clips from
-// a loudspeaker, through PulseAudio (PipeWire too) or ALSA.
+// a loudspeaker, through PulseAudio or ALSA.
 //
 // # Loudness
 //
@@ -25,8 +25,9 @@
 // [playback.Sounding.Span] is reckoned with the middle of what is possible, and
 // [Speaker.Latency] says how much it may be off: 5 ms where no other program
 // uses the device, else 15 ms, and up to 33 ms if blocks are between 25 and
-// 80 ms long. Against recordings of PulseAudio sinks, spans were 5.0 to 5.3 ms
-// late where 15 ms are stated, and right to 0.2 ms where it is 5 ms.
+// 80 ms long. Against recordings of PulseAudio sinks, where 15 ms are stated,
+// spans were 5.0 to 5.3 ms late. Where it is 5 ms a recording would change it;
+// by the same stream before and after one began, it is right to 0.3 ms.
 //
 // # When the device fails
 //
@@ -53,7 +54,8 @@
 //     devices do, still cuts the beginning of words.
 //   - An ALSA device may be a plugin that hands the sound on to a server. What
 //     that holds is not in the latency: up to 50 ms with PulseAudio's. ALSA's
-//     part was tried with this plugin, not with a card.
+//     part was tried with this plugin, not with a card, and PulseAudio's not
+//     with PipeWire.
 package speaker
 
 import (
