@@ -3,6 +3,7 @@ package results
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -35,6 +36,10 @@ type Report struct {
 	// of the wake word, both in plan order; see [Rank].
 	Words, Controls []Row
 	Totals          Totals
+	// Oracles names the oracles that the rules judge, in alphabetical order,
+	// and Agreements has an entry for each two of them.
+	Oracles    []string
+	Agreements []Agreement
 }
 
 // Row is what was found out about one trial.
@@ -44,6 +49,9 @@ type Row struct {
 	// them the device reacted, k. Failed is how many plays were attempted
 	// without an attempt that counts.
 	Measured, Reacted, Failed int
+	// ByOracle is what each of the report's oracles read by itself, in their
+	// order, whatever became the verdict.
+	ByOracle []Readings
 	// Rate is k/n, or 0 where n is 0. Lower and Upper are its 95 % interval;
 	// see [Wilson].
 	Rate, Lower, Upper float64
@@ -63,6 +71,26 @@ type Row struct {
 	// the plays that reacted. It is negative where the device mostly reacted
 	// before the sound was over.
 	Latency time.Duration
+}
+
+// Readings counts what one oracle read in the plays that count, those included
+// that the verdict leaves unmeasured.
+type Readings struct {
+	Oracle                     string
+	Reacted, Quiet, Unmeasured int
+}
+
+// Measured is how many plays the oracle could speak of.
+func (r Readings) Measured() int { return r.Reacted + r.Quiet }
+
+// Agreement says how often two oracles agreed on a play that counts, of words
+// and controls. A light without traffic is a wake word found by a local model
+// alone; traffic without a light is worth a look as well.
+type Agreement struct {
+	// A and B name the oracles.
+	A, B string
+	// Plays counts the plays, by what A read and what B read.
+	Plays [bench.Reacted + 1][bench.Reacted + 1]int
 }
 
 // Totals are sums over all trials: of plays and attempts, those of controls
@@ -112,7 +140,13 @@ func Tally(r *Reader, j Judging) (Report, error) {
 	t := &report.Totals
 	t.Planned, t.Voided, t.Sessions = r.plan.plays(), len(voided), len(sessions)
 
+	report.Oracles = slices.Sorted(maps.Keys(j.Rules.Judges))
 	plays := make([]outcome, r.plan.plays())
+	// What each oracle read of each play, the oracles of a play side by side.
+	readings := make([]bench.State, len(plays)*len(report.Oracles))
+	of := func(slot int) []bench.State {
+		return readings[slot*len(report.Oracles):][:len(report.Oracles)]
+	}
 	for a, err := range r.Attempts() {
 		if err != nil {
 			return Report{}, err
@@ -121,7 +155,11 @@ func Tally(r *Reader, j Judging) (Report, error) {
 		slot := r.plan.first[r.plan.places[a.Play.Trial]] + a.Play.Index
 		plays[slot].attempted = true
 		if counts(a.State, voided[attemptKey{slot, a.Number}]) {
-			plays[slot] = judge(a, j.Rules)
+			verdict := j.Rules.Judge(a.Sound, a.Observations)
+			plays[slot] = judged(a, verdict, j.Rules.Fusion)
+			for i, name := range report.Oracles {
+				of(slot)[i] = reading(verdict, name)
+			}
 		}
 	}
 
@@ -131,6 +169,15 @@ func Tally(r *Reader, j Judging) (Report, error) {
 		row := Row{Trial: trial}
 		wake.compare(&row)
 		row.add(plays[r.plan.first[i]:r.plan.first[i+1]], t)
+		row.ByOracle = make([]Readings, len(report.Oracles))
+		for o, name := range report.Oracles {
+			row.ByOracle[o].Oracle = name
+		}
+		for slot := r.plan.first[i]; slot < r.plan.first[i+1]; slot++ {
+			if plays[slot].counts {
+				row.read(of(slot))
+			}
+		}
 		row.Hit = IsHit(row.Reacted, trial.Plays, j.HitRate)
 		if trial.Role == RolePositive {
 			report.Controls = append(report.Controls, row)
@@ -142,17 +189,36 @@ func Tally(r *Reader, j Judging) (Report, error) {
 		}
 		report.Words = append(report.Words, row)
 	}
+	for a := range report.Oracles {
+		for b := a + 1; b < len(report.Oracles); b++ {
+			agreement := Agreement{A: report.Oracles[a], B: report.Oracles[b]}
+			for slot, play := range plays {
+				if play.counts {
+					agreement.Plays[of(slot)[a]][of(slot)[b]]++
+				}
+			}
+			report.Agreements = append(report.Agreements, agreement)
+		}
+	}
 	return report, nil
 }
 
-// judge is the outcome of a play by the attempt that counts.
-func judge(a Attempt, rules oracle.Rules) outcome {
-	verdict := rules.Judge(a.Sound, a.Observations)
+// reading is what the oracle of that name read, in a verdict.
+func reading(v oracle.Verdict, name string) bench.State {
+	for _, r := range v.Readings {
+		if r.Oracle == name {
+			return r.State
+		}
+	}
+	return bench.Unmeasured
+}
+
+// judged is the outcome of a play by the verdict on the attempt that counts.
+func judged(a Attempt, verdict oracle.Verdict, fusion oracle.Fusion) outcome {
 	o := outcome{attempted: true, counts: true, state: verdict.State, live: a.State}
 	// The reading that speaks for the verdict: the first that agrees with it.
 	for _, reading := range verdict.Readings {
-		decides := rules.Fusion == oracle.FusionAny || rules.Fusion == oracle.FusionAll ||
-			string(rules.Fusion) == reading.Oracle
+		decides := fusion == oracle.FusionAny || fusion == oracle.FusionAll || string(fusion) == reading.Oracle
 		if decides && reading.State == verdict.State {
 			o.strength, o.latency = reading.Strength, reading.Latency
 			break
@@ -206,6 +272,21 @@ func (row *Row) add(plays []outcome, t *Totals) {
 	}
 	row.Lower, row.Upper = Wilson(row.Reacted, row.Measured)
 	row.Latency = median(latencies)
+}
+
+// read counts what each oracle read of a play.
+func (row *Row) read(states []bench.State) {
+	for i, state := range states {
+		by := &row.ByOracle[i]
+		switch state {
+		case bench.Reacted:
+			by.Reacted++
+		case bench.Quiet:
+			by.Quiet++
+		default:
+			by.Unmeasured++
+		}
+	}
 }
 
 // median returns 0 for no durations.

@@ -6,12 +6,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"wakefuzz/bench"
 	"wakefuzz/oracle"
 	"wakefuzz/oracle/engine"
 	"wakefuzz/phoneme"
@@ -105,9 +107,10 @@ func TestTally(t *testing.T) {
 		Code: "LKSS", Distance: 2, Phonemes: 6, PhonemeDistance: 2,
 		// One reaction at 20 + 6*80 ms of a sound of 1 s, one at 20 + 16*80 ms.
 		Peak: float64(float32(0.95)), Latency: (-500*ms + 300*ms) / 2,
+		ByOracle: []results.Readings{{Oracle: engine.Name, Reacted: 2, Quiet: 1, Unmeasured: 1}},
 	}
 	lexus.Lower, lexus.Upper = results.Wilson(2, 3)
-	if report.Words[0] != lexus {
+	if !reflect.DeepEqual(report.Words[0], lexus) {
 		t.Errorf("lexus\n%+v, not\n%+v", report.Words[0], lexus)
 	}
 	hurter := report.Words[1]
@@ -169,6 +172,92 @@ func TestTallyOfSeveralOracles(t *testing.T) {
 		if row := report.Words[0]; row.Reacted != want.reacted || float32(row.Peak) != want.peak {
 			t.Errorf("%s: %d reacted, peak %v; not %+v", fusion, row.Reacted, row.Peak, want)
 		}
+	}
+}
+
+// A verdict by the light, beside what the traffic says, which its rule reads
+// from the packets of the stream.
+func TestAgreement(t *testing.T) {
+	trials := plan(2, 7)
+	s, _ := create(t, trials)
+	defer closing(t, s)
+	lit := func(sound bench.Span, o bench.Observation) bench.Reading {
+		state := bench.Quiet
+		if len(o.Edges) > 1 {
+			state = bench.Reacted
+		}
+		return bench.Reading{State: state}
+	}
+	burst := func(sound bench.Span, o bench.Observation) bench.Reading {
+		state := bench.Quiet
+		if len(o.Packets) > 20 {
+			state = bench.Reacted
+		}
+		return bench.Reading{State: state}
+	}
+	// What light and traffic see, play by play.
+	const none = "unwatched"
+	seen := [][2]string{
+		{"reacted", "reacted"}, {"reacted", "reacted"}, {"reacted", "quiet"}, {"quiet", "reacted"},
+		{"quiet", "quiet"}, {"quiet", "unmeasured"}, {"quiet", none},
+	}
+	for i, see := range seen {
+		a := watching(later(attempt(play(trials[i%2], i/2), 1, 1, map[string]float32{"reacted": 1}[see[1]]), time.Duration(i)*time.Minute))
+		traffic := a.Observations[1]
+		observed := results.Observed{Session: 1, Bench: 1, Traffic: results.Traffic{Watched: traffic.Watched, Packets: traffic.Packets}}
+		if see[1] == "unmeasured" {
+			traffic.Fault = bench.FaultOracle
+		}
+		light := bench.Observation{Oracle: "light", Watched: traffic.Watched, Edges: []bench.Edge{{At: traffic.Watched.Start}}}
+		a.State = bench.Quiet
+		if see[0] == "reacted" {
+			a.State = bench.Reacted
+			light.Edges = append(light.Edges, bench.Edge{At: a.Sound.End, Lit: true})
+		}
+		a.Observations = []bench.Observation{light, traffic}
+		if see[1] == none {
+			a.Observations = a.Observations[:1]
+		}
+		if err := s.AppendObserved(observed, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Append(failed(play(trials[0], 5), 1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	report, err := results.Tally(s.Reader, results.Judging{
+		Rules:  oracle.Rules{Judges: map[string]oracle.Judge{"traffic": burst, "light": lit}, Fusion: "light"},
+		Metric: phoneme.MetricLetters,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"light", "traffic"}; !slices.Equal(report.Oracles, want) {
+		t.Errorf("oracles %v", report.Oracles)
+	}
+	want := results.Agreement{A: "light", B: "traffic"}
+	want.Plays[bench.Reacted][bench.Reacted] = 2
+	want.Plays[bench.Reacted][bench.Quiet] = 1
+	want.Plays[bench.Quiet][bench.Reacted] = 1
+	want.Plays[bench.Quiet][bench.Quiet] = 1
+	want.Plays[bench.Quiet][bench.Unmeasured] = 2
+	if !slices.Equal(report.Agreements, []results.Agreement{want}) {
+		t.Errorf("agreement\n%v, not\n%v", report.Agreements, want)
+	}
+	for i, want := range [][]results.Readings{
+		{{Oracle: "light", Reacted: 2, Quiet: 2}, {Oracle: "traffic", Reacted: 1, Quiet: 2, Unmeasured: 1}},
+		{{Oracle: "light", Reacted: 1, Quiet: 2}, {Oracle: "traffic", Reacted: 2, Unmeasured: 1}},
+	} {
+		row := slices.Concat(report.Words, report.Controls)[i]
+		if !slices.Equal(row.ByOracle, want) {
+			t.Errorf("%s: %+v, not %+v", row.Trial.Word, row.ByOracle, want)
+		}
+		if row.Reacted != want[0].Reacted || row.Measured != want[0].Measured() {
+			t.Errorf("%s: the verdict is not that of the light: %+v", row.Trial.Word, row)
+		}
+	}
+	if report.Totals.Disagreements != 0 {
+		t.Errorf("%d plays are judged otherwise than live", report.Totals.Disagreements)
 	}
 }
 

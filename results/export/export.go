@@ -44,6 +44,19 @@
 //	                  milliseconds; negative if it came before the end
 //	trial             the trial's ID
 //
+// Where the report's rules judge several oracles, there follow two columns for
+// each of them, the oracles in alphabetical order, whether they have seen a
+// play or not: the columns are a matter of the rules alone. measured and
+// reacted are about the verdict, and these about one oracle's own reading of
+// the plays that count.
+//
+//	ORACLE_measured   plays that this oracle could speak of
+//	ORACLE_reacted    plays that it saw the device react to
+//
+// In json they are by_oracle.ORACLE.measured and by_oracle.ORACLE.reacted, and
+// agreements says for each two oracles how many plays they read as what; table
+// and markdown have that as a table. None of this is there with one oracle.
+//
 // In csv, rates have 4 decimals, peak has 6 and latency_ms has 1, so that equal
 // reports are equal byte for byte. rate and peak are empty (null in json) where
 // nothing was measured, latency_ms where nothing reacted. A text that a

@@ -168,8 +168,32 @@ func sample(t testing.TB) results.Report {
 	)
 }
 
+// watchedTwice is the report as it is where two oracles watched. The traffic
+// missed every other reaction and saw nothing of one play of each trial.
+func watchedTwice(r results.Report) results.Report {
+	r.Oracles = []string{"light", "traffic"}
+	agreement := results.Agreement{A: "light", B: "traffic"}
+	r.Words, r.Controls = slices.Clone(r.Words), slices.Clone(r.Controls)
+	for _, rows := range [][]results.Row{r.Words, r.Controls} {
+		for i := range rows {
+			row := &rows[i]
+			light := results.Readings{Oracle: "light", Reacted: row.Reacted, Quiet: row.Measured - row.Reacted}
+			traffic := results.Readings{Oracle: "traffic", Reacted: row.Reacted / 2, Unmeasured: min(1, light.Quiet)}
+			traffic.Quiet = row.Measured - traffic.Reacted - traffic.Unmeasured
+			row.ByOracle = []results.Readings{light, traffic}
+			agreement.Plays[bench.Reacted][bench.Reacted] += traffic.Reacted
+			agreement.Plays[bench.Reacted][bench.Quiet] += light.Reacted - traffic.Reacted
+			agreement.Plays[bench.Quiet][bench.Quiet] += light.Quiet - traffic.Unmeasured
+			agreement.Plays[bench.Quiet][bench.Unmeasured] += traffic.Unmeasured
+		}
+	}
+	r.Agreements = []results.Agreement{agreement}
+	return r
+}
+
 func TestGolden(t *testing.T) {
 	night := sample(t)
+	twice := watchedTwice(night)
 	disagreeing := night
 	disagreeing.Totals.Disagreements, disagreeing.Totals.Unjudged, disagreeing.Totals.Voided = 1, 3, 1
 	for name, c := range map[string]struct {
@@ -190,6 +214,10 @@ func TestGolden(t *testing.T) {
 		"hits.md":          {night, export.Markdown, export.Default},
 		"empty.md":         {report(t, word("next", "N EH1 K S T", 0, 10)), export.Markdown, export.Default},
 		"hits.tex":         {night, export.LaTeX, export.Default},
+		"oracles.txt":      {twice, export.Table, export.Default},
+		"oracles.md":       {twice, export.Markdown, export.Default},
+		"oracles.csv":      {twice, export.CSV, export.Default},
+		"oracles.json":     {twice, export.JSON, export.Hits},
 		"empty.tex":        {report(t, word("next", "N EH1 K S T", 0, 10)), export.LaTeX, export.Default},
 	} {
 		var got bytes.Buffer
@@ -210,6 +238,34 @@ func TestGolden(t *testing.T) {
 		if !bytes.Equal(got.Bytes(), want) {
 			t.Errorf("%s is now\n%s\nrun with -update if that is right", name, got.Bytes())
 		}
+	}
+}
+
+// The columns of one oracle are the first of those of two, with the same cells.
+func TestColumnsAreOnlyAddedTo(t *testing.T) {
+	night := sample(t)
+	rows := func(r results.Report) [][]string {
+		var out bytes.Buffer
+		if err := export.Write(&out, export.CSV, r, export.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(&out).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	one, two := rows(night), rows(watchedTwice(night))
+	for i := range one {
+		if !slices.Equal(one[i], two[i][:len(one[i])]) || len(two[i]) != len(one[i])+4 {
+			t.Errorf("%v became %v", one[i], two[i])
+		}
+	}
+	// Which columns there are does not depend on what has been played.
+	fresh := report(t, word("next", "", 0, 0))
+	fresh.Oracles = []string{"light", "traffic"}
+	if head := rows(fresh)[0]; !slices.Equal(head, two[0]) {
+		t.Errorf("before the first play the columns are %v", head)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"wakefuzz/bench"
 	"wakefuzz/results"
 )
 
@@ -124,13 +125,27 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// pretty fills a table of the rows.
-func pretty(report results.Report) table.Writer {
+func newTable() table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.Style{
 		Box:    table.BoxStyle{PaddingRight: "  "},
 		Format: table.FormatOptions{Header: text.FormatDefault},
 	})
+	return t
+}
+
+// render is the table as lines without trailing blanks.
+func render(t table.Writer) string {
+	var b strings.Builder
+	for line := range strings.Lines(t.Render()) {
+		fmt.Fprintf(&b, "%s\n", strings.TrimRight(line, " \n"))
+	}
+	return b.String()
+}
+
+// pretty fills a table of the rows.
+func pretty(report results.Report) table.Writer {
+	t := newTable()
 	cols := layout(report)
 	head := table.Row{"#"}
 	config := []table.ColumnConfig{{Number: 1, Align: text.AlignRight, AlignHeader: text.AlignRight}}
@@ -154,14 +169,52 @@ func pretty(report results.Report) table.Writer {
 	return t
 }
 
+// Agreements are tables, for a terminal, of how often the report's oracles
+// agreed on a play. They are "" where there are no two oracles.
+func Agreements(report results.Report) string {
+	var b strings.Builder
+	for i, a := range report.Agreements {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "%s:\n%s", agreementTitle(a), render(prettyAgreement(a)))
+	}
+	return b.String()
+}
+
+// states are the outcomes of a reading, those that tell most first.
+var states = []bench.State{bench.Reacted, bench.Quiet, bench.Unmeasured}
+
+func agreementTitle(a results.Agreement) string {
+	return fmt.Sprintf("Plays by what %s (down) and %s (across) read", plain(a.A), plain(a.B))
+}
+
+func prettyAgreement(a results.Agreement) table.Writer {
+	t := newTable()
+	head := table.Row{""}
+	var config []table.ColumnConfig
+	for i, down := range states {
+		head = append(head, down.String())
+		config = append(config, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		row := table.Row{down.String()}
+		for _, across := range states {
+			row = append(row, a.Plays[down][across])
+		}
+		t.AppendRow(row)
+	}
+	t.AppendHeader(head)
+	t.SetColumnConfigs(config)
+	return t
+}
+
 func writeTable(w io.Writer, report results.Report) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", title(report))
 	if len(report.Words) > 0 {
-		for line := range strings.Lines(pretty(report).Render()) {
-			fmt.Fprintf(&b, "%s\n", strings.TrimRight(line, " \n"))
-		}
-		b.WriteString("\n")
+		fmt.Fprintf(&b, "%s\n", render(pretty(report)))
+	}
+	if agreements := Agreements(report); agreements != "" {
+		fmt.Fprintf(&b, "%s\n", agreements)
 	}
 	fmt.Fprintf(&b, "%s\n", strings.Join(remarks(report), "\n"))
 	_, err := io.WriteString(w, b.String())
@@ -173,6 +226,9 @@ func writeMarkdown(w io.Writer, report results.Report) error {
 	fmt.Fprintf(&b, "# %s\n\n", title(report))
 	if len(report.Words) > 0 {
 		fmt.Fprintf(&b, "%s\n\n", pretty(report).RenderMarkdown())
+	}
+	for _, a := range report.Agreements {
+		fmt.Fprintf(&b, "%s:\n\n%s\n\n", agreementTitle(a), prettyAgreement(a).RenderMarkdown())
 	}
 	for _, line := range remarks(report) {
 		fmt.Fprintf(&b, "- %s\n", line)

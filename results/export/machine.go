@@ -38,9 +38,17 @@ type record struct {
 	Peak            *float64 `json:"peak"`
 	LatencyMS       *float64 `json:"latency_ms"`
 	Trial           string   `json:"trial"`
+	// ByOracle is there where the report has several oracles.
+	ByOracle map[string]counts `json:"by_oracle,omitempty"`
 }
 
-func records(rows []results.Row) []record {
+// counts are what one oracle read in a trial.
+type counts struct {
+	Measured int `json:"measured"`
+	Reacted  int `json:"reacted"`
+}
+
+func records(report results.Report, rows []results.Row) []record {
 	list := make([]record, len(rows)) // never nil: an empty list is [] in JSON
 	for i, r := range rows {
 		t := r.Trial
@@ -68,9 +76,18 @@ func records(rows []results.Row) []record {
 			LatencyMS:       known(milliseconds(r.Latency), r.Reacted > 0),
 			Trial:           t.ID.String(),
 		}
+		if several(report) {
+			list[i].ByOracle = make(map[string]counts)
+			for _, o := range r.ByOracle {
+				list[i].ByOracle[o.Oracle] = counts{Measured: o.Measured(), Reacted: o.Reacted}
+			}
+		}
 	}
 	return list
 }
+
+// several reports whether there is more to tell than what became the verdict.
+func several(report results.Report) bool { return len(report.Oracles) > 1 }
 
 // known is nil for a number that is not there, or is none.
 func known(x float64, there bool) *float64 {
@@ -90,16 +107,28 @@ var columns = []string{
 
 func writeCSV(w io.Writer, report results.Report) error {
 	out := csv.NewWriter(w)
-	out.Write(columns) // errors stay until Flush
-	for _, r := range records(slices.Concat(report.Words, report.Controls)) {
-		out.Write([]string{
+	head := slices.Clone(columns)
+	if several(report) {
+		for _, o := range report.Oracles {
+			head = append(head, cell(o+"_measured"), cell(o+"_reacted"))
+		}
+	}
+	out.Write(head) // errors stay until Flush
+	for _, r := range records(report, slices.Concat(report.Words, report.Controls)) {
+		line := []string{
 			cell(r.Word), r.Role, cell(r.List), cell(r.Voice), strconv.Itoa(r.Round),
 			cell(r.Pronunciation), strconv.FormatBool(r.Guessed), strconv.Itoa(r.Phonemes),
 			cell(r.Code), strconv.Itoa(r.Distance), strconv.Itoa(r.PhonemeDistance),
 			strconv.Itoa(r.Plays), strconv.Itoa(r.Measured), strconv.Itoa(r.Reacted), strconv.Itoa(r.Failed),
 			fixed(r.Rate, 4), fixed(&r.RateLow, 4), fixed(&r.RateHigh, 4), strconv.FormatBool(r.Hit),
 			fixed(r.Peak, 6), fixed(r.LatencyMS, 1), r.Trial,
-		})
+		}
+		if several(report) {
+			for _, o := range report.Oracles {
+				line = append(line, strconv.Itoa(r.ByOracle[o].Measured), strconv.Itoa(r.ByOracle[o].Reacted))
+			}
+		}
+		out.Write(line)
 	}
 	out.Flush()
 	return out.Error()
@@ -126,11 +155,39 @@ func fixed(x *float64, decimals int) string {
 
 // document is a report as programs read it.
 type document struct {
-	Campaign header   `json:"campaign"`
-	Judging  judging  `json:"judging"`
-	Totals   totals   `json:"totals"`
-	Words    []record `json:"words"`
-	Controls []record `json:"controls"`
+	Campaign   header      `json:"campaign"`
+	Judging    judging     `json:"judging"`
+	Totals     totals      `json:"totals"`
+	Words      []record    `json:"words"`
+	Controls   []record    `json:"controls"`
+	Agreements []agreement `json:"agreements,omitempty"`
+}
+
+// agreement says how many plays two oracles read as what.
+type agreement struct {
+	A        string     `json:"a"`
+	B        string     `json:"b"`
+	Readings []agreeing `json:"readings"`
+}
+
+type agreeing struct {
+	A     string `json:"a"`
+	B     string `json:"b"`
+	Plays int    `json:"plays"`
+}
+
+func agreements(report results.Report) []agreement {
+	var list []agreement
+	for _, of := range report.Agreements {
+		a := agreement{A: of.A, B: of.B}
+		for _, down := range states {
+			for _, across := range states {
+				a.Readings = append(a.Readings, agreeing{A: down.String(), B: across.String(), Plays: of.Plays[down][across]})
+			}
+		}
+		list = append(list, a)
+	}
+	return list
 }
 
 type header struct {
@@ -192,7 +249,8 @@ func writeJSON(w io.Writer, report results.Report) error {
 			Disagreements: t.Disagreements,
 			Complete:      t.Complete(),
 		},
-		Words:    records(report.Words),
-		Controls: records(report.Controls),
+		Words:      records(report, report.Words),
+		Controls:   records(report, report.Controls),
+		Agreements: agreements(report),
 	})
 }
