@@ -1,13 +1,13 @@
 # What a person types. `make demo` and `make test` are all a new user needs.
 
-.PHONY: help setup build demo test lint fuzz bench clean
+.PHONY: help setup build demo test e2e hardware-sim lint fuzz bench clean
 
 # Nothing here needs a shell that differs from one machine to the next.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 setup: ## install what is missing, fetch models and runtime
 	@scripts/setup.sh test
@@ -23,6 +23,14 @@ demo: ## fuzz a real wake-word model and print its false wake words
 test: setup ## pass the tests: a few seconds of fuzzing, then all with the race detector
 	scripts/fuzz.sh 3s
 	scripts/test.sh
+
+e2e: setup ## as root: a campaign against a virtual smart speaker, in networks of its own
+	scripts/setup-e2e.sh
+	go test -tags e2e -count 1 -timeout 25m -v -run 'TestCampaignAgainstADevice' ./cmd/fuzzer
+	go test -tags e2e -count 1 -timeout 15m -p 1 ./internal/virtualspeaker/...
+
+hardware-sim: ## as root: run the pin drivers on emulated boards
+	scripts/hardware-sim.sh
 
 lint: ## hold the code to .golangci.yml, import rules included
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -54,6 +54,8 @@ missing_programs() {
 	if [[ $purpose == test ]]; then
 		command -v pulseaudio >/dev/null || printf 'pulseaudio '
 		command -v pactl >/dev/null || printf 'pulseaudio-utils '
+		# ALSA's way to PulseAudio, which has no program of its own.
+		dpkg -s libasound2-plugins >/dev/null 2>&1 || printf 'libasound2-plugins '
 		command -v ip >/dev/null || printf 'iproute2 '
 	fi
 	if ((${#packages[@]})); then
