@@ -176,7 +176,7 @@ func (r *Reader) Attempts() iter.Seq2[Attempt, error] {
 	return func(yield func(Attempt, error) bool) {
 		memos := make(map[stream]*Traffic)
 		for a, err := range records {
-			if err == nil && slices.ContainsFunc(a.packets, func(n int) bool { return n != 0 }) {
+			if err == nil && a.packets != nil {
 				err = r.refill(a, memos)
 			}
 			if err != nil {

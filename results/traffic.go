@@ -244,10 +244,10 @@ func within(packets []bench.Packet, span bench.Span) []bench.Packet {
 }
 
 // citePackets says how many packets will be read back for each observation of
-// the attempt. That it returns an error where those that were observed are not
+// the attempt, or nil where none has any. That it returns an error where those that were observed are not
 // among them is what makes it safe to store them no second time.
 func citePackets(tx *bbolt.Tx, a Attempt) ([]int, error) {
-	cited := make([]int, len(a.Observations))
+	var cited []int
 	for i, o := range a.Observations {
 		if len(o.Packets) == 0 {
 			continue
@@ -269,6 +269,9 @@ func citePackets(tx *bbolt.Tx, a Attempt) ([]int, error) {
 		if found < len(o.Packets) {
 			return nil, fmt.Errorf("oracle %s saw a packet at %d that is not in the traffic of %s, or not in its order: store the traffic before, or with, what cites it",
 				o.Oracle, o.Packets[found].At, s)
+		}
+		if cited == nil {
+			cited = make([]int, len(a.Observations))
 		}
 		cited[i] = len(stored)
 	}

@@ -338,7 +338,7 @@ func encodeAttempt(a storedAttempt, place int) wireAttempt {
 		Fault:       text(string(a.Fault)),
 		Detail:      text(a.Detail),
 	}
-	for i, o := range a.Observations {
+	for _, o := range a.Observations {
 		w.Observations = append(w.Observations, wireObservation{
 			Oracle:       text(o.Oracle),
 			WatchedStart: int64(o.Watched.Start),
@@ -348,16 +348,18 @@ func encodeAttempt(a storedAttempt, place int) wireAttempt {
 			Scores:       packScores(o.Scores.Values),
 			Fault:        text(string(o.Fault)),
 			Detail:       text(o.Detail),
-			Packets:      a.packets[i],
 			Dropped:      o.Dropped,
 			Edges:        packEdges(o.Edges, o.Watched.Start),
 		})
+	}
+	for i, n := range a.packets {
+		w.Observations[i].Packets = n
 	}
 	return w
 }
 
 // storedAttempt is an attempt as it is stored: apart from its packets. How many
-// each observation has is in packets, which is nil in one without observations.
+// each observation has is in packets, which is nil where none has any.
 type storedAttempt struct {
 	Attempt
 	packets []int
@@ -388,7 +390,6 @@ func decodeAttempt(body []byte, p *plan) (storedAttempt, error) {
 	}}
 	if len(w.Observations) > 0 {
 		a.Observations = make([]bench.Observation, len(w.Observations))
-		a.packets = make([]int, len(w.Observations))
 	}
 	for i, o := range w.Observations {
 		scores, err := unpackScores(o.Scores)
@@ -402,7 +403,12 @@ func decodeAttempt(body []byte, p *plan) (storedAttempt, error) {
 		if len(o.OldEdges) > 0 {
 			edges = unpackOldEdges(o.OldEdges, bench.Instant(o.WatchedStart))
 		}
-		a.packets[i] = o.Packets
+		if o.Packets != 0 {
+			if a.packets == nil {
+				a.packets = make([]int, len(w.Observations))
+			}
+			a.packets[i] = o.Packets
+		}
 		a.Observations[i] = bench.Observation{
 			Oracle:  o.Oracle,
 			Watched: bench.Span{Start: bench.Instant(o.WatchedStart), End: bench.Instant(o.WatchedEnd)},
