@@ -34,7 +34,6 @@ type Cloud struct {
 
 	mu     sync.Mutex
 	slow   time.Duration
-	lossy  float64
 	socket syscall.RawConn        // that listens
 	conns  map[*tls.Conn]struct{} // that are open
 	status CloudStatus
@@ -95,6 +94,17 @@ func (c *Cloud) Certificate() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.certificate.Certificate[0]})
 }
 
+// Listen is where Run may serve speakers.
+func Listen(ctx context.Context, address string) (*net.TCPListener, error) {
+	var c net.ListenConfig
+	c.SetMultipathTCP(false) // or it couldn't be lossy
+	listener, err := c.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("virtual cloud: %w", err)
+	}
+	return listener.(*net.TCPListener), nil
+}
+
 // Run serves speakers until ctx ends, and closes the listener.
 func (c *Cloud) Run(ctx context.Context, listener *net.TCPListener) error {
 	socket, err := listener.SyscallConn()
@@ -140,7 +150,9 @@ func (c *Cloud) answer(w http.ResponseWriter, r *http.Request) {
 	if sound {
 		length = sentence
 	}
-	w.Write(make([]byte, length))
+	if _, err := w.Write(make([]byte, length)); err != nil {
+		return
+	}
 	c.change(func() {
 		c.status.Requests++
 		if sound {

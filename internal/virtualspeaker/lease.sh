@@ -1,6 +1,7 @@
 #!/bin/sh
 # What udhcpc runs when it loses or gets an address. The speaker reads its
 # address and its name server from $LEASE.
+# shellcheck disable=SC2154 # the variables are those that udhcpc sets
 set -e
 case $1 in
 deconfig)

@@ -29,7 +29,8 @@
 //	mute, unmute       the microphone hears nothing
 //	deaf, hearing      the model reacts to nothing; a reaction under way goes on
 //	unplug, plug       the network link goes down, with its address
-//	react REACTION     both, light: without traffic, or traffic: without light
+//	react light        it reacts without traffic; react traffic: without light;
+//	                   react both: as it should
 //	flicker, steady    the ring flickers while it is lit
 //	reboot             everything ends, the link goes down, and some time
 //	                   later it all begins anew
@@ -122,7 +123,7 @@ const before = 500 * time.Millisecond
 // loud is the RMS, in sample steps, from which on a frame is not quiet: -50 dBFS.
 const loud = 104
 
-// reactions that a speaker can show.
+// reaction is what a speaker shows of one.
 type reaction string
 
 const (
@@ -156,7 +157,7 @@ type Status struct {
 	// often it has begun to.
 	Reacts bool `json:"reacts"`
 	Wakes  int  `json:"wakes"`
-	// Best is the highest score since the status was last asked for.
+	// Best is the highest score since the last command other than status.
 	Best float32 `json:"best"`
 	// Lives counts how often the speaker has started: once, and once for each
 	// reboot.
@@ -220,7 +221,11 @@ func (s *Speaker) live(ctx context.Context) error {
 		if err := s.link.power(true); err != nil {
 			return err
 		}
-		defer s.link.power(false)
+		defer func() {
+			if err := s.link.power(false); err != nil {
+				log.Print(err)
+			}
+		}()
 	}
 	for _, b := range background {
 		parts.Go(func() { b.repeat(ctx, s.uplink, s.options.Haste) })
@@ -340,60 +345,49 @@ func glow(ring func(lit bool), flickers bool, over <-chan struct{}) {
 	}
 }
 
-// Obey does what a command says; see the package's comment.
+// Obey does what a command says and returns the Status; see the package's
+// comment.
 func (s *Speaker) Obey(command string) (any, error) {
-	name, argument, _ := strings.Cut(command, " ")
-	var err error
-	switch {
-	case name == "react":
-		switch r := reaction(argument); r {
-		case both, light, traffic:
-			s.change(func() { s.reaction = r })
-		default:
-			err = fmt.Errorf("react: %q is none of %s, %s, %s", argument, both, light, traffic)
+	if command != "status" {
+		if err := s.do(command); err != nil {
+			return nil, err
 		}
-	case argument != "":
-		err = fmt.Errorf("%q: either unknown or without an argument", command)
-	case name == "status":
-	case name == "mute", name == "unmute":
-		s.change(func() { s.muted = name == "mute" })
-	case name == "deaf", name == "hearing":
-		s.change(func() { s.deaf = name == "deaf" })
-	case name == "flicker", name == "steady":
-		s.change(func() { s.flickers = name == "flicker" })
-	case name == "unplug", name == "plug":
+		s.change(func() { s.status.Best = 0 })
+	}
+	var status Status
+	s.change(func() { status = s.status })
+	if s.link != nil {
+		status.Address = s.link.address()
+	}
+	return status, nil
+}
+
+func (s *Speaker) do(command string) error {
+	switch command {
+	case "mute", "unmute":
+		s.change(func() { s.muted = command == "mute" })
+	case "deaf", "hearing":
+		s.change(func() { s.deaf = command == "deaf" })
+	case "flicker", "steady":
+		s.change(func() { s.flickers = command == "flicker" })
+	case "react both", "react light", "react traffic":
+		s.change(func() { s.reaction = reaction(strings.TrimPrefix(command, "react ")) })
+	case "unplug", "plug":
 		if s.link == nil {
-			return nil, fmt.Errorf("%s: the speaker has no network interface of its own", name)
+			return fmt.Errorf("%s: the speaker has no network interface of its own", command)
 		}
-		err = s.link.plug(name == "plug")
-		s.uplink.hangUp()
-	case name == "reboot":
+		defer s.uplink.hangUp()
+		return s.link.plug(command == "plug")
+	case "reboot":
 		s.change(func() {
 			if s.reboot != nil {
 				s.reboot()
 			}
 		})
 	default:
-		err = fmt.Errorf("%q: unknown command; known: status, mute, unmute, deaf, hearing, unplug, plug, react, flicker, steady, reboot", name)
+		return fmt.Errorf("%q: unknown command; known: status, mute, unmute, deaf, hearing, unplug, plug, react both, react light, react traffic, flicker, steady, reboot", command)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return s.report(), nil
-}
-
-// report is the status as it is told to who asks.
-func (s *Speaker) report() (status Status) {
-	address := ""
-	if s.link != nil {
-		address = s.link.address()
-	}
-	s.change(func() {
-		status = s.status
-		status.Address = address
-		s.status.Best = 0
-	})
-	return status
+	return nil
 }
 
 // change does something to what mu guards.

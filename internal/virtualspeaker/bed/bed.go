@@ -19,7 +19,7 @@
 // Nothing can get out of the bed: its networks are connected to each other and
 // to nothing else, and the machine's own network isn't touched. They have no
 // names and its programs end with the process that started the bed, so that
-// nothing stays of it, however that process ends, but a folder under /tmp.
+// nothing stays of it, however that process ends, but temporary files.
 // Any number of beds stand side by side.
 //
 // It takes root, and the programs of iproute2, util-linux, dnsmasq-base,
@@ -118,8 +118,7 @@ func (b *Bed) start(ctx context.Context, program string, o Options) error {
 			return fmt.Errorf("%w; install it with: apt-get install %s", err, from)
 		}
 	}
-	// A socket's path ends at 108 bytes, so the folder can't lie just anywhere.
-	folder, err := os.MkdirTemp("/tmp", "virtualspeaker-")
+	folder, err := os.MkdirTemp("", "virtualspeaker-")
 	if err != nil {
 		return err
 	}
@@ -144,9 +143,11 @@ func (b *Bed) start(ctx context.Context, program string, o Options) error {
 	b.later(light.close)
 	b.Light = light.path()
 
-	dnsmasq, err := b.run(b.gateway.command(ctx, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root",
-		"--pid-file=", "--log-facility=-", "--interface="+Interface, "--except-interface=lo", "--bind-interfaces",
-		"--no-hosts", "--no-resolv", "--address=/cloud.test/"+cloudAddress, "--no-ping", "--dhcp-authoritative",
+	// Not as a daemon, since one changes its user, and the kernel then no longer
+	// ends it with its parent.
+	dnsmasq, err := b.run(b.gateway.command(ctx, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--interface="+Interface,
+		"--except-interface=lo", "--bind-interfaces", "--no-hosts", "--no-resolv",
+		"--address=/cloud.test/"+cloudAddress, "--no-ping", "--dhcp-authoritative",
 		"--dhcp-range=10.77.0.50,10.77.0.99,1h", "--dhcp-leasefile="+file("leases")), nil)
 	if err != nil {
 		return err

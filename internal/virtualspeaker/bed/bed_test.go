@@ -5,6 +5,7 @@ package bed_test
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"wakefuzz/bench"
 	"wakefuzz/capture"
+	"wakefuzz/internal/pulse"
 	"wakefuzz/internal/virtualspeaker"
 	"wakefuzz/internal/virtualspeaker/bed"
 	"wakefuzz/oracle/light"
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type observer struct {
 	*bed.Bed
 	clock bench.Clock
-	words map[string]string // clips by the word that they say
+	clips string // the folder of what was synthesized
 
 	mu     sync.Mutex
 	spells []bench.Span // in which the ring was lit; the last may have no end yet
@@ -38,7 +40,7 @@ type observer struct {
 
 func observe(t *testing.T, o bed.Options) *observer {
 	t.Helper()
-	w := &observer{Bed: bed.New(t, o), clock: bench.NewClock(), words: map[string]string{}}
+	w := &observer{Bed: bed.New(t, o), clock: bench.NewClock(), clips: t.TempDir()}
 	ctx, end := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	t.Cleanup(func() {
@@ -139,13 +141,11 @@ func (w *observer) tellCloud(t *testing.T, command string) virtualspeaker.CloudS
 // say sounds a word.
 func (w *observer) say(t *testing.T, word string) {
 	t.Helper()
-	if w.words[word] == "" {
-		w.words[word] = filepath.Join(t.TempDir(), word+".wav")
-		if out, err := exec.Command("flite", "-voice", "kal16", "-t", word, "-o", w.words[word]).CombinedOutput(); err != nil {
-			t.Fatalf("flite: %v: %s (run: make setup)", err, out)
-		}
+	clip := filepath.Join(w.clips, word+".wav")
+	if out, err := exec.Command("flite", "-voice", "kal16", "-t", word, "-o", clip).CombinedOutput(); err != nil {
+		t.Fatalf("flite: %v: %s (run: make setup)", err, out)
 	}
-	if out, err := w.Command(t.Context(), "paplay", "--device="+bed.Sink, "--latency-msec=20", w.words[word]).CombinedOutput(); err != nil {
+	if out, err := w.Command(t.Context(), "paplay", "--device="+bed.Sink, "--latency-msec=20", clip).CombinedOutput(); err != nil {
 		t.Fatalf("paplay: %v: %s", err, out)
 	}
 }
@@ -322,6 +322,26 @@ func TestSpeaker(t *testing.T) {
 		}
 		awake(t)
 	})
+	t.Run("unplugged while it reacts", func(t *testing.T) {
+		w.say(t, "alexa")
+		await(t, "a reaction", func() bool { return w.tell(t, "status").Reacts })
+		w.tell(t, "unplug")
+		w.settle(t)
+		w.tell(t, "plug")
+		await(t, "an address", func() bool { return w.tell(t, "status").Address != "" })
+		awake(t)
+	})
+	t.Run("loudspeaker replaced", func(t *testing.T) {
+		if err := w.Loudspeaker.Remove(); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if w.Loudspeaker, err = w.Pulse.AddSink(bed.Sink, pulse.Telephone); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second) // for the speaker to find it
+		awake(t)
+	})
 	t.Run("reboot", func(t *testing.T) {
 		lives := w.tell(t, "status").Lives
 		if s := w.tell(t, "mute"); s.Wakes == 0 {
@@ -389,6 +409,45 @@ func TestBedIsClosed(t *testing.T) {
 			t.Errorf("%+v, %v", s, err)
 		}
 	}
+}
+
+// Whatever becomes of the process that made a bed, nothing of it goes on.
+func TestKilled(t *testing.T) {
+	const mark = "WAKEFUZZ_BED_MARK"
+	value := t.Name() + "-" + time.Now().Format(time.RFC3339Nano)
+	program := filepath.Join(t.TempDir(), "virtualspeaker")
+	if out, err := exec.Command("go", "build", "-o", program, "wakefuzz/internal/virtualspeaker/cmd/virtualspeaker").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	folder := t.TempDir()
+	ready := filepath.Join(folder, "ready")
+	cmd := exec.Command(program, "bed", folder, "sh", "-c", `touch "$1"; exec sleep 1000`, "sh", ready)
+	cmd.Env = append(os.Environ(), mark+"="+value, "TMPDIR="+t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the bed", func() bool { _, err := os.Stat(ready); return err == nil })
+	marked := func() (names []string) {
+		paths, err := filepath.Glob("/proc/[0-9]*/environ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), mark+"="+value) {
+				name, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "comm"))
+				names = append(names, strings.TrimSpace(string(name)))
+			}
+		}
+		return names
+	}
+	if n := marked(); len(n) < 7 { // the bed, cloud, speaker, dnsmasq, pulseaudio, parec, busybox
+		t.Errorf("only %q run", n)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	await(t, "all to end", func() bool { return len(marked()) == 0 })
 }
 
 func TestCommandsThatAreNone(t *testing.T) {

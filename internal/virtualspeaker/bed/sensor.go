@@ -80,7 +80,7 @@ func (s *sensor) speak() {
 	for {
 		// Where nobody reads, the line fills up, and what is sent is lost, as
 		// on a wire: whoever opens the port discards what is old.
-		s.line.SetWriteDeadline(time.Now().Add(heartbeat / 10))
+		_ = s.line.SetWriteDeadline(time.Now().Add(heartbeat / 10))
 		fmt.Fprintf(s.line, "%c %c\n", kind, level)
 		kind = 'H'
 		select {

@@ -17,10 +17,10 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/google/renameio/v2"
@@ -55,7 +55,7 @@ func cloud(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", *address)
+	listener, err := virtualspeaker.Listen(ctx, *address)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func cloud(ctx context.Context, args []string) error {
 		return err
 	}
 	return both(ctx, *socket, c.Obey, func(ctx context.Context) error {
-		return c.Run(ctx, listener.(*net.TCPListener))
+		return c.Run(ctx, listener)
 	})
 }
 
@@ -138,6 +138,11 @@ func testBed(ctx context.Context, args []string) error {
 	}
 	cmd := b.Command(ctx, args[1], args[2:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// The command ends with the bed, however that ends. The kernel takes the
+	// death of the thread that started it for that of the whole process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd.Run()
 }
 
