@@ -67,6 +67,7 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	}
 	if d := h.spec.Bench.Traffic; d != nil {
 		setup := live.Setup{Options: *d.Options.(*live.Options), Rule: spec.Judge.Traffic, Pair: h.clock.Pair}
+		h.from = h.clock.Now()
 		if h.traffic, err = live.Open(ctx, setup); err != nil {
 			return nil, fmt.Errorf("bench.traffic: %w", err)
 		}
@@ -78,7 +79,6 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	maps.Copy(facts, h.speaker.Facts())
 	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: facts, Settle: h.settle, Close: h.close}
 	if h.traffic != nil {
-		h.from = h.clock.Now()
 		b.Observed = h.observed
 	}
 	return b, nil
@@ -168,6 +168,10 @@ func (h *hardware) dark(ctx context.Context, quiet time.Duration, deadline bench
 // observed is the traffic up to the instant, for the store.
 func (h *hardware) observed(until bench.Instant) results.Observed {
 	packets := append(h.held, h.traffic.Drain()...)
+	for i := range packets {
+		// One that was stamped before the last stretch ended, and came after.
+		packets[i].At = max(packets[i].At, h.from)
+	}
 	watched := bench.Span{Start: h.from, End: max(until, h.from)}
 	stretch := traffic.Between(packets, watched)
 	h.held = traffic.Between(packets, bench.Span{Start: watched.End, End: watched.End.Add(forever)})

@@ -70,6 +70,9 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 		last := sessions[n-1]
 		line("sessions", "%d, the last from %s with %d workers", n, last.Started.Format(time.DateTime), last.Workers)
 	}
+	if table := export.Agreements(report); table != "" {
+		text.WriteString("\n" + table)
+	}
 	_, err = io.WriteString(a.stdout, text.String())
 	return err
 }

@@ -47,7 +47,7 @@ func Start() (*Server, error) {
 		}
 	}
 	// A socket's path ends at 108 bytes, so the folder can't lie just anywhere.
-	dir, err := os.MkdirTemp("/tmp", "pulse-")
+	dir, err := os.MkdirTemp("", "pulse-")
 	if err != nil {
 		return nil, fmt.Errorf("pulse: making a folder for the server: %w", err)
 	}
