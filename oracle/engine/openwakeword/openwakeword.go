@@ -108,7 +108,7 @@ func DefaultOptions() Options {
 
 // longestWindow bounds what a slip of the pen costs. The models remember two
 // seconds.
-const longestWindow = time.Minute
+const longestWindow = 10 * time.Minute
 
 // The levels of noise that are of use: below quietest hardly a sample leaves
 // zero, above loudest the peaks are cut off.
