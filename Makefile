@@ -26,7 +26,7 @@ test: setup ## pass the tests: a few seconds of fuzzing, then all with the race 
 
 e2e: setup ## as root: a campaign against a virtual smart speaker, in networks of its own
 	scripts/setup-e2e.sh
-	go test -tags e2e -count 1 -timeout 25m -v -run 'TestCampaignAgainstADevice' ./cmd/fuzzer
+	go test -tags e2e -count 1 -timeout 25m -v -run 'Device' ./cmd/fuzzer
 	go test -tags e2e -count 1 -timeout 15m -p 1 ./internal/virtualspeaker/...
 
 hardware-sim: ## as root: run the pin drivers on emulated boards

@@ -32,8 +32,8 @@ type watch struct {
 // the wake word no longer wakes it, in any play of a control, what was measured
 // since it last did is void, and the campaign waits until it does again.
 func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt) error {
-	if !p.Spec.Bench.Physical() {
-		return nil
+	if !p.Spec.Bench.Physical() || j.err != nil {
+		return nil // a word that its voice can't speak says nothing of the device
 	}
 	p.restless++
 	if a.Fault != bench.FaultDevice {
