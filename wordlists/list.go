@@ -89,7 +89,10 @@ func eachLine(r io.Reader, name string, use func(line string) error) error {
 		return fmt.Errorf("%s: larger than %d MiB", name, maxBytes>>20)
 	}
 	number := 0
-	for line := range strings.Lines(strings.TrimPrefix(text.String(), "\ufeff")) {
+	for line := range strings.Lines(text.String()) {
+		// A byte order mark is nothing to speak, and files that were joined have
+		// some in the middle.
+		line = strings.ReplaceAll(line, "\ufeff", "")
 		number++
 		switch {
 		case number > maxLines:
