@@ -7,6 +7,7 @@ import (
 
 	"wakefuzz/bench"
 	"wakefuzz/results"
+	"wakefuzz/tts"
 )
 
 // restlessPlays is how many plays in a row a device may spoil by not coming to
@@ -15,12 +16,12 @@ const restlessPlays = 3
 
 // watch is what a pass knows of the device's hearing.
 type watch struct {
-	// control is the latest play of the wake word, and woke says whether the
-	// device has reacted in the trial that it belongs to.
-	control *spoken
+	// control is the trial of the wake word that was played last, and woke says
+	// whether the device has reacted in it.
+	control results.TrialID
 	woke    bool
 	// unproven are the plays measured since the device last showed that it
-	// hears.
+	// hears, be it in an earlier session.
 	unproven []results.Void
 	// restless counts plays in a row that the device spoiled.
 	restless int
@@ -28,9 +29,41 @@ type watch struct {
 	voided int
 }
 
+// readUnproven reads from the store which plays no control has proven yet.
+func (r *Runner) readUnproven() ([]results.Void, error) {
+	controls := map[results.TrialID]bool{}
+	for _, t := range r.Store.Trials() {
+		controls[t.ID] = t.Role == results.RolePositive
+	}
+	voids, err := r.Store.Voids()
+	if err != nil {
+		return nil, err
+	}
+	void := map[results.Void]bool{}
+	for _, v := range voids {
+		void[results.Void{Play: v.Play, Number: v.Number}] = true
+	}
+	var unproven []results.Void
+	for a, err := range r.Store.Attempts() {
+		if err != nil {
+			return nil, err
+		}
+		play := results.Void{Play: a.Play, Number: a.Number}
+		switch {
+		case a.State == bench.Unmeasured, void[play]:
+		case controls[a.Play.Trial] && a.State == bench.Reacted:
+			unproven = nil
+		default:
+			unproven = append(unproven, play)
+		}
+	}
+	return unproven, nil
+}
+
 // check looks after each play whether the device under test still hears. Where
 // the wake word no longer wakes it, in any play of a control, what was measured
-// since it last did is void, and the campaign waits until it does again.
+// since it last did is void. Then, and where the device does not come to rest,
+// the campaign waits until the wake word wakes it.
 func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt) error {
 	if !p.Spec.Bench.Physical() || j.err != nil {
 		return nil // a word that its voice can't speak says nothing of the device
@@ -42,75 +75,84 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 	if a.State != bench.Unmeasured {
 		p.unproven = append(p.unproven, results.Void{Play: a.Play, Number: a.Number})
 	}
-	if j.trial.Role == results.RolePositive {
-		if p.control == nil || p.control.trial.ID != j.trial.ID {
-			p.control, p.woke = &j, false
-		}
-		if a.State == bench.Reacted {
-			p.woke, p.unproven = true, nil
-		}
+	control := j.trial.Role == results.RolePositive
+	if control && p.control != j.trial.ID {
+		p.control, p.woke = j.trial.ID, false
 	}
-	lastOfControl := j.trial.Role == results.RolePositive && a.Play.Index == j.plays[len(j.plays)-1]
+	if control && a.State == bench.Reacted {
+		p.woke, p.unproven = true, nil
+	}
 	switch {
-	case lastOfControl && !p.woke:
-		return p.lost(ctx, b, a.Bench, fmt.Sprintf("%q no longer wakes the device", j.trial.Word))
-	case p.restless >= restlessPlays && p.control != nil:
-		return p.lost(ctx, b, a.Bench, "the device does not come to rest: "+a.Detail)
+	case control && !p.woke && a.Play.Index == j.plays[len(j.plays)-1]:
+		why := fmt.Sprintf("%q no longer wakes the device", j.trial.Word)
+		n, err := p.void(why)
+		if err != nil {
+			return err
+		}
+		return p.await(ctx, b, a.Bench, fmt.Sprintf("%s; %d plays since it last did are void and will be played again", why, n))
+	case p.restless >= restlessPlays:
+		return p.await(ctx, b, a.Bench, "the device does not come to rest: "+a.Detail)
 	default:
 		return nil
 	}
 }
 
-// lost voids what is unproven, and waits until the wake word wakes the device.
-func (p *pass) lost(ctx context.Context, b *Bench, number int, why string) error {
-	now := time.Now()
+// void takes back what is unproven, and returns how many plays that is.
+func (p *pass) void(why string) (int, error) {
+	n, now := len(p.unproven), time.Now()
 	for i := range p.unproven {
 		p.unproven[i].Reason, p.unproven[i].Wall = why, now
 	}
-	if len(p.unproven) > 0 {
-		if err := p.Store.Void(p.unproven...); err != nil {
-			return err
-		}
-		score, err := p.newScore()
-		if err != nil {
-			return err
-		}
-		p.score.become(score)
+	if n == 0 {
+		return 0, nil
 	}
-	p.voided += len(p.unproven)
-	p.Note("%s; %d plays since it last did are void and will be played again; trying every %v until it hears", why, len(p.unproven), p.Spec.Controls.Retry)
-	p.Log.Warn("device lost", "reason", why, "voided", len(p.unproven))
-	p.unproven, p.restless = nil, 0
+	if err := p.Store.Void(p.unproven...); err != nil {
+		return 0, err
+	}
+	score, err := p.newScore()
+	if err != nil {
+		return 0, err
+	}
+	p.score.become(score)
+	p.voided += n
+	p.unproven = nil
+	return n, nil
+}
+
+// await says why the campaign pauses, and plays the wake word now and then
+// until it wakes the device, or the run is to stop.
+func (p *pass) await(ctx context.Context, b *Bench, number int, why string) error {
+	p.Note("%s; trying every %v until the device hears", why, p.Spec.Controls.Retry)
+	p.Log.Warn("campaign pauses", "reason", why)
+	p.restless = 0
 
 	waiting, cancel := p.untilStop(ctx)
 	defer cancel()
-	for {
+	clip, err := p.Speak(waiting, tts.Utterance{Text: p.Spec.WakeWord, Voice: p.Spec.Voices[0]})
+	for woke := false; !woke; {
+		if waiting.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
 		select {
 		case <-time.After(p.Spec.Controls.Retry):
+			woke, err = p.probe(waiting, b, number, clip)
 		case <-waiting.Done():
-			return ctx.Err()
-		}
-		woke, err := p.probe(waiting, b, number)
-		switch {
-		case waiting.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			return err
-		case woke:
-			p.Note("the device hears again")
-			p.Log.Info("device back")
-			return nil
 		}
 	}
+	p.Note("the device hears again")
+	p.Log.Info("campaign goes on")
+	return nil
 }
 
 // probe plays the wake word once, outside the plan, and stores nothing.
-func (p *pass) probe(ctx context.Context, b *Bench, number int) (woke bool, err error) {
+func (p *pass) probe(ctx context.Context, b *Bench, number int, clip tts.Clip) (woke bool, err error) {
 	restless, err := p.settle(ctx, b)
 	if err != nil || restless != "" {
 		return false, err
 	}
-	a := results.Attempt{Play: results.PlayID{Trial: p.control.trial.ID, Index: -1}, Bench: number}
-	verdict, err := p.attempt(ctx, b, p.control.clip, &a)
+	verdict, err := p.attempt(ctx, b, clip, &results.Attempt{Bench: number})
 	return verdict.State == bench.Reacted, err
 }

@@ -136,6 +136,37 @@ func TestDeafDeviceIsWaitedFor(t *testing.T) {
 	}
 }
 
+// What a killed session left without a control behind it is void too, when the
+// next session finds the device deaf.
+func TestDeafnessIsNoticedInTheNextSession(t *testing.T) {
+	whole := newDevice(t, new(device))
+	whole.run()
+
+	d := &device{deaf: func(play int) bool { return play >= 3 && play < 10 }}
+	r := newDevice(t, d)
+	stop := make(chan struct{})
+	r.Stop = stop
+	r.Report = func(e campaign.Event) {
+		if e.Standing.Measured == 4 { // both plays of the first word, unheard
+			close(stop)
+		}
+	}
+	r.run()
+	r.reopen()
+	r.OpenBench = func(int) (*campaign.Bench, error) {
+		return &campaign.Bench{Player: d, Oracles: []oracle.Oracle{d}, Settle: d.settle, Close: func() error { return nil }}, nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		tally, err := r.Run(t.Context())
+		if err != nil || tally.Left() != 0 {
+			t.Errorf("%d plays left, error %v", tally.Left(), err)
+		}
+	})
+	if got, want := r.csv(), whole.csv(); got != want {
+		t.Errorf("deaf when the session ended:\n%s\nwithout:\n%s", got, want)
+	}
+}
+
 func TestRestlessDeviceIsWaitedFor(t *testing.T) {
 	unrest := 0
 	d := &device{}
@@ -166,6 +197,9 @@ func TestRestlessDeviceIsWaitedFor(t *testing.T) {
 	}
 	if faults == 0 {
 		t.Error("no play was spoilt by the device")
+	}
+	if voids, err := r.store.Voids(); err != nil || len(voids) > 0 {
+		t.Errorf("%d plays are void, though the device heard them: %v", len(voids), err)
 	}
 }
 

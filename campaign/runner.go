@@ -136,6 +136,11 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 			break
 		}
 		pass := pass{Runner: r, session: session, progress: progress, score: score}
+		if r.Spec.Bench.Physical() {
+			if pass.unproven, err = r.readUnproven(); err != nil {
+				return score.standing, err
+			}
+		}
 		err = pass.play(ctx, jobs, benches)
 		if pass.voided == 0 {
 			tries++ // what was voided is not to blame on the plays
