@@ -106,8 +106,9 @@ func (r *Runner) Standing() (Standing, error) {
 
 // Run plays what the store does not hold yet, and returns where the campaign
 // then stands. With nothing left to play it opens no bench and speaks no word.
-// It returns early, without an error, when Stop is closed. An error means that nothing more can be measured for now: what was measured is
-// stored, and a later Run goes on from there.
+// It returns early, without an error, when Stop is closed. An error means that
+// nothing more can be measured for now: what was measured is stored, and a later
+// Run goes on from there.
 func (r *Runner) Run(ctx context.Context) (Standing, error) {
 	score, err := r.newScore()
 	if err != nil {
