@@ -277,10 +277,7 @@ type spoken struct {
 // played, so that a slow voice does not keep the benches waiting, and hands
 // them out in the order of the plan.
 func (p *pass) speakAhead(ctx context.Context, g *errgroup.Group, jobs []job, ahead int) <-chan chan spoken {
-	voices := map[string]tts.Voice{}
-	for _, v := range p.Spec.Voices {
-		voices[v.String()] = v
-	}
+	voices := p.Spec.VoicesByName()
 	ready := make(chan chan spoken, ahead)
 	g.Go(func() error {
 		// Nobody waits for a voice once the run is to stop.

@@ -376,6 +376,15 @@ func (s Spec) Rules() oracle.Rules {
 	return rules
 }
 
+// VoicesByName returns the voices by the names that trials have for them.
+func (s Spec) VoicesByName() map[string]tts.Voice {
+	voices := make(map[string]tts.Voice, len(s.Voices))
+	for _, v := range s.Voices {
+		voices[v.String()] = v
+	}
+	return voices
+}
+
 // Judging returns how the spec judges a campaign.
 func (s Spec) Judging() results.Judging {
 	return results.Judging{Rules: s.Rules(), Metric: s.Rank.Metric, HitRate: s.Judge.HitRate}

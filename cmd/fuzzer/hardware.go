@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"wakefuzz/bench"
@@ -57,7 +56,6 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 			err = errors.Join(err, h.close())
 		}
 	}()
-	facts := map[string]string{}
 	var oracles []oracle.Oracle
 	if h.spec.Bench.Light != nil {
 		if err := h.openLight(ctx); err != nil {
@@ -76,8 +74,7 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	if h.speaker, err = speaker.New(*spec.Bench.Player.Options.(*speaker.Options), h.clock); err != nil {
 		return nil, fmt.Errorf("bench.player: %w", err)
 	}
-	maps.Copy(facts, h.speaker.Facts())
-	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: facts, Settle: h.settle, Close: h.close}
+	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: h.speaker.Facts(), Settle: h.settle, Close: h.close}
 	if h.traffic != nil {
 		b.Observed = h.observed
 	}

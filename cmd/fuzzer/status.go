@@ -68,7 +68,7 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 	}
 	if n := len(sessions); n > 0 {
 		last := sessions[n-1]
-		line("sessions", "%d, the last from %s with %d workers", n, last.Started.Format(time.DateTime), last.Workers)
+		line("sessions", "%d, the last from %s with %d workers", n, last.Started.Local().Format(time.DateTime), last.Workers)
 	}
 	if table := export.Agreements(report); table != "" {
 		text.WriteString("\n" + table)

@@ -47,7 +47,7 @@ prices in the configuration.`,
 			}
 			defer speaker.Close()
 			var utterances []tts.Utterance
-			voices := voicesByName(spec)
+			voices := spec.VoicesByName()
 			for _, t := range campaign.Plan(spec, wake, words) {
 				utterances = append(utterances, tts.Utterance{Text: t.Word, Voice: voices[t.Voice]})
 			}
@@ -60,14 +60,6 @@ prices in the configuration.`,
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be made and billed")
 	return cmd
-}
-
-func voicesByName(spec campaign.Spec) map[string]tts.Voice {
-	voices := map[string]tts.Voice{}
-	for _, v := range spec.Voices {
-		voices[v.String()] = v
-	}
-	return voices
 }
 
 // announce prints what is missing in the cache and what it costs to make, and
