@@ -16,10 +16,14 @@ const restlessPlays = 3
 
 // watch is what a pass knows of the device's hearing.
 type watch struct {
-	// control is the trial of the wake word that was played last, and woke says
-	// whether the device has reacted in it.
+	// control is the trial of the wake word that was played last; woke says
+	// whether the device has reacted in it, and seen which oracles saw so.
 	control results.TrialID
 	woke    bool
+	seen    map[string]bool
+	// blind are the oracles that did not see the last control wake the device,
+	// though it did.
+	blind map[string]bool
 	// unproven are the plays measured since the device last showed that it
 	// hears, be it in an earlier session.
 	unproven []results.Void
@@ -77,14 +81,28 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 	}
 	control := j.trial.Role == results.RolePositive
 	if control && p.control != j.trial.ID {
-		p.control, p.woke = j.trial.ID, false
+		p.control, p.woke, p.seen = j.trial.ID, false, map[string]bool{}
+	}
+	if control {
+		for _, reading := range p.Spec.Rules().Judge(a.Sound, a.Observations).Readings {
+			p.seen[reading.Oracle] = p.seen[reading.Oracle] || reading.State == bench.Reacted
+		}
 	}
 	if control && a.State == bench.Reacted {
 		p.woke, p.unproven = true, nil
 	}
+	over := control && a.Play.Index == j.plays[len(j.plays)-1]
+	if over && p.woke {
+		p.compare(j.trial.Word)
+	}
 	switch {
-	case control && !p.woke && a.Play.Index == j.plays[len(j.plays)-1]:
+	case over && !p.woke:
 		why := fmt.Sprintf("%q no longer wakes the device", j.trial.Word)
+		for _, name := range p.Spec.Bench.oracles() {
+			if p.seen[name] {
+				why += fmt.Sprintf(", though its %s still reacts", name)
+			}
+		}
 		n, err := p.void(why)
 		if err != nil {
 			return err
@@ -94,6 +112,24 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 		return p.await(ctx, b, a.Bench, "the device does not come to rest: "+a.Detail)
 	default:
 		return nil
+	}
+}
+
+// compare says after a control that woke the device which oracles did not see
+// so, and which do again. The verdict does without them, so nothing is void: a
+// night goes on without its second sense, but not without a word about it.
+func (p *pass) compare(word string) {
+	for _, name := range p.Spec.Bench.oracles() {
+		seen := p.seen[name]
+		switch {
+		case !seen && !p.blind[name]:
+			p.Note("%q wakes the device, but its %s does not show it: look at the device and at bench.%s; the campaign goes on, with the verdict by %s", word, name, name, p.Spec.Rules().Fusion)
+			p.Log.Warn("an oracle does not see the control", "oracle", name)
+		case seen && p.blind[name]:
+			p.Note("its %s shows again that %q wakes the device", name, word)
+			p.Log.Info("an oracle sees the control again", "oracle", name)
+		}
+		p.blind[name] = !seen
 	}
 }
 

@@ -3,6 +3,7 @@ package campaign_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"wakefuzz/internal/fakebench"
 	"wakefuzz/oracle"
 	"wakefuzz/oracle/light"
+	"wakefuzz/oracle/traffic"
 	"wakefuzz/playback"
 	"wakefuzz/results"
 )
@@ -164,6 +166,86 @@ func TestDeafnessIsNoticedInTheNextSession(t *testing.T) {
 	})
 	if got, want := r.csv(), whole.csv(); got != want {
 		t.Errorf("deaf when the session ended:\n%s\nwithout:\n%s", got, want)
+	}
+}
+
+// wire watches the traffic of a device that uploads whenever it lights up, but
+// for some plays.
+type wire struct {
+	*device
+	dead func(play int) bool
+	sent []bench.Packet // that are not stored yet
+	from bench.Instant
+}
+
+func (*wire) Name() string { return traffic.Name }
+
+func (w *wire) Window() time.Duration { return traffic.DefaultBurstRule().Watch() }
+
+func (w *wire) Observe(ctx context.Context, watched bench.Span) (bench.Observation, error) {
+	if _, err := w.Bench.Observe(ctx, watched); err != nil { // which moves the clock
+		return bench.Observation{}, err
+	}
+	o := bench.Observation{Oracle: traffic.Name, Watched: watched}
+	if w.lit && !w.dead(w.played) {
+		for at := watched.Start; at < watched.End; at = at.Add(100 * time.Millisecond) {
+			o.Packets = append(o.Packets, bench.Packet{At: at, Size: 1066, Payload: 1000, Direction: bench.Outgoing})
+		}
+	}
+	w.sent = o.Packets
+	return o, nil
+}
+
+func (w *wire) observed(until bench.Instant) results.Observed {
+	o := results.Observed{Traffic: results.Traffic{Watched: bench.Span{Start: w.from, End: until}, Packets: w.sent}}
+	w.sent, w.from = nil, until
+	return o
+}
+
+// Where one sense is lost, the controls say so, and when it is back. Whether
+// the campaign can do without it is for the verdict to say.
+func TestSenseThatIsLost(t *testing.T) {
+	const (
+		lost   = `"alexa" wakes the device, but its traffic does not show it`
+		back   = `its traffic shows again that "alexa" wakes the device`
+		paused = `"alexa" no longer wakes the device, though its light still reacts`
+		heard  = "the device hears again"
+	)
+	tests := []struct {
+		verdict string
+		dead    func(play int) bool
+		notes   []string
+		voided  int
+	}{
+		{"light", func(int) bool { return false }, nil, 0},
+		{"light", func(int) bool { return true }, []string{lost}, 0},
+		{"light", func(play int) bool { return play > 4 && play <= 10 }, []string{lost, back}, 0}, // two controls
+		{"light", func(play int) bool { return play%2 == 1 }, nil, 0},                             // in each control it is seen once
+		{"any", func(play int) bool { return play > 4 && play <= 10 }, []string{lost, back}, 0},
+		// The plays of a word and of the control behind it are void.
+		{"all", func(play int) bool { return play > 2 && play <= 10 }, []string{paused, heard}, 4},
+	}
+	for _, test := range tests {
+		d := new(device)
+		r := newRigOf(t, parse(t, strings.Replace(physicalSpec, "protocol:", "  traffic: {driver: tap}\njudge: {verdict: "+test.verdict+"}\nprotocol:", 1)))
+		w := &wire{device: d, dead: test.dead}
+		r.OpenBench = func(int) (*campaign.Bench, error) {
+			return &campaign.Bench{Player: d, Oracles: []oracle.Oracle{d, w}, Observed: w.observed, Close: func() error { return nil }}, nil
+		}
+		var notes []string
+		r.Note = func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+		synctest.Test(t, func(t *testing.T) {
+			tally, err := r.Run(t.Context())
+			if err != nil || tally.Left() != 0 {
+				t.Errorf("%d plays left, error %v", tally.Left(), err)
+			}
+		})
+		if !slices.EqualFunc(notes, test.notes, strings.HasPrefix) {
+			t.Errorf("verdict by %s: it said %q, want %q", test.verdict, notes, test.notes)
+		}
+		if voids, err := r.store.Voids(); err != nil || len(voids) != test.voided {
+			t.Errorf("verdict by %s: %d plays are void, error %v; want %d", test.verdict, len(voids), err, test.voided)
+		}
 	}
 }
 

@@ -127,6 +127,7 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 		return score.standing, err
 	}
 	r.Begin(score.standing)
+	blind := map[string]bool{}
 	for tries := 0; tries < r.Spec.Protocol.Tries; {
 		progress, err := r.Store.Progress()
 		if err != nil {
@@ -136,7 +137,7 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 		if len(jobs) == 0 || r.Stopped() {
 			break
 		}
-		pass := pass{Runner: r, session: session, progress: progress, score: score}
+		pass := pass{Runner: r, session: session, progress: progress, score: score, watch: watch{blind: blind}}
 		if r.Spec.Bench.Physical() {
 			if pass.unproven, err = r.readUnproven(); err != nil {
 				return score.standing, err

@@ -20,6 +20,7 @@ var drivers = campaign.Drivers{
 	}},
 	"speaker": {Kind: campaign.KindPlayer, Options: func() campaign.Options { return new(noOptions) }},
 	"lamp":    {Kind: campaign.KindLight, Options: func() campaign.Options { return new(noOptions) }},
+	"tap":     {Kind: campaign.KindTraffic, Options: func() campaign.Options { return new(noOptions) }},
 }
 
 // noOptions are those of a driver that has none.
