@@ -295,10 +295,10 @@ func TestWhatIsWatchedAllTheTimeIsStored(t *testing.T) {
 			Player: d, Oracles: []oracle.Oracle{d}, Close: func() error { return nil },
 			Observed: func(until bench.Instant) results.Observed {
 				o := results.Observed{
-					Traffic: results.Traffic{
+					Traffic: []results.Traffic{{
 						Watched: bench.Span{Start: last, End: until},
 						Packets: []bench.Packet{{At: last, Size: 100, Payload: 40, Direction: bench.Outgoing}},
-					},
+					}},
 				}
 				last = until
 				return o

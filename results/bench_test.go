@@ -143,7 +143,7 @@ func night(b *testing.B, s *results.Store, t results.Trial, plays, commit int, t
 	r := rand.New(rand.NewPCG(1, 2))
 	for from := 0; from < plays; from += commit {
 		watched := bench.Span{Start: bench.Instant(from) * 8 * second, End: bench.Instant(from+commit) * 8 * second}
-		observed := results.Observed{Session: 1, Bench: 1, Traffic: results.Traffic{Watched: watched}}
+		observed := results.Observed{Session: 1, Bench: 1, Traffic: []results.Traffic{{Watched: watched}}}
 		var group []results.Attempt
 		for i := from; i < from+commit; i++ {
 			a := later(attempt(play(t, i), 1, 1, float32(i%2)), time.Duration(i)*8*time.Second)
@@ -152,12 +152,12 @@ func night(b *testing.B, s *results.Store, t results.Trial, plays, commit int, t
 			o.Watched.End = o.Watched.Start + 8*second
 			if traffic {
 				o.Packets = speaker(r, o.Watched, i%2 == 1)
-				observed.Traffic.Packets = append(observed.Traffic.Packets, o.Packets...)
+				observed.Traffic[0].Packets = append(observed.Traffic[0].Packets, o.Packets...)
 			}
 			a.Observations = append(a.Observations, o)
 			group = append(group, a)
 		}
-		packets += len(observed.Traffic.Packets)
+		packets += len(observed.Traffic[0].Packets)
 		if !traffic {
 			observed = results.Observed{}
 		}

@@ -73,7 +73,7 @@ func sample(t testing.TB, commits int) (dir string, file []byte, want content) {
 		if i%4 == 0 {
 			group[2] = watching(later(group[2], time.Duration(i)*100*time.Second))
 			seen := group[2].Observations[1]
-			observed.Traffic = results.Traffic{Watched: seen.Watched, Packets: seen.Packets}
+			observed.Traffic = []results.Traffic{{Watched: seen.Watched, Packets: seen.Packets}}
 		}
 		if err := s.AppendObserved(observed, group...); err != nil {
 			t.Fatal(err)

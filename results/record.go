@@ -135,9 +135,9 @@ type Observed struct {
 	// Session and Bench say whose clock it is on; see Attempt.Bench.
 	Session uint32
 	Bench   int
-	// Traffic is the next stretch of the device's traffic. The zero Traffic is
-	// none.
-	Traffic Traffic
+	// Traffic holds the next stretches of the device's traffic. The zero Traffic
+	// is none.
+	Traffic []Traffic
 	// Clock holds moments that map the bench's clock to the wall clock.
 	Clock []bench.Pair
 }

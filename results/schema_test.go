@@ -101,7 +101,7 @@ func TestAStoreOfSchema1IsReadAndContinued(t *testing.T) {
 		if len(attempts) > 5 {
 			traffic = results.Traffic{} // is stored already
 		}
-		if err := s.AppendObserved(results.Observed{Session: 1, Bench: a.Bench, Traffic: traffic}, a); err != nil {
+		if err := s.AppendObserved(results.Observed{Session: 1, Bench: a.Bench, Traffic: []results.Traffic{traffic}}, a); err != nil {
 			t.Fatal(err)
 		}
 		attempts = append(attempts, a)

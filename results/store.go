@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -295,7 +296,7 @@ func (s *Store) Append(attempts ...Attempt) error {
 // attempt of each play, and the sessions begun. A stretch of traffic must not
 // begin before the end of the one before it, and its packets must lie in it in
 // the order of time. The packets of an observation must be in the stored
-// traffic, this stretch included: no other copy of them is kept. When it is
+// traffic, these stretches included: no other copy of them is kept. When it is
 // read, it has those too that only came in after the play had been judged.
 //
 // Errors wrap ErrFull where it fits; what was stored before is safe.
@@ -347,7 +348,8 @@ func (s *Store) begun(session uint32) error {
 }
 
 func (s *Store) putObserved(tx *bbolt.Tx, o Observed) error {
-	if o.Traffic.empty() && len(o.Clock) == 0 {
+	traffic := slices.DeleteFunc(slices.Clone(o.Traffic), Traffic.empty)
+	if len(traffic) == 0 && len(o.Clock) == 0 {
 		return nil
 	}
 	if err := s.begun(o.Session); err != nil {
@@ -362,11 +364,10 @@ func (s *Store) putObserved(tx *bbolt.Tx, o Observed) error {
 			return fmt.Errorf("clock of %s: %w", st, err)
 		}
 	}
-	if o.Traffic.empty() {
-		return nil
-	}
-	if err := putTraffic(tx, st, o.Traffic); err != nil {
-		return fmt.Errorf("traffic of %s: %w", st, err)
+	for _, t := range traffic {
+		if err := putTraffic(tx, st, t); err != nil {
+			return fmt.Errorf("traffic of %s: %w", st, err)
+		}
 	}
 	return nil
 }

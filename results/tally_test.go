@@ -204,7 +204,7 @@ func TestAgreement(t *testing.T) {
 	for i, see := range seen {
 		a := watching(later(attempt(play(trials[i%2], i/2), 1, 1, map[string]float32{"reacted": 1}[see[1]]), time.Duration(i)*time.Minute))
 		traffic := a.Observations[1]
-		observed := results.Observed{Session: 1, Bench: 1, Traffic: results.Traffic{Watched: traffic.Watched, Packets: traffic.Packets}}
+		observed := results.Observed{Session: 1, Bench: 1, Traffic: []results.Traffic{{Watched: traffic.Watched, Packets: traffic.Packets}}}
 		if see[1] == "unmeasured" {
 			traffic.Fault = bench.FaultOracle
 		}

@@ -54,7 +54,7 @@ func TestTrafficIsOneStreamOfEachBench(t *testing.T) {
 	}
 	observe := func(session uint32, number int, traffic results.Traffic, clock ...bench.Pair) {
 		t.Helper()
-		if err := s.AppendObserved(results.Observed{Session: session, Bench: number, Traffic: traffic, Clock: clock}); err != nil {
+		if err := s.AppendObserved(results.Observed{Session: session, Bench: number, Traffic: []results.Traffic{traffic}, Clock: clock}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestTrafficIsOneStreamOfEachBench(t *testing.T) {
 	}
 	defer closing(t, s)
 	check(s.Reader)
-	if err := s.AppendObserved(results.Observed{Session: 1, Traffic: stretch(30, 40, 0)}); err == nil {
+	if err := s.AppendObserved(results.Observed{Session: 1, Traffic: []results.Traffic{stretch(30, 40, 0)}}); err == nil {
 		t.Error("a stretch that overlaps one of an earlier process is taken")
 	}
 }
@@ -158,7 +158,7 @@ func TestAnAttemptHasItsPackets(t *testing.T) {
 		if i == 0 {
 			stretch.Start = 0 // the idle stretch before the first play
 		}
-		observed := results.Observed{Session: 1, Bench: 1, Traffic: results.Traffic{Watched: stretch, Packets: steady(stretch)}}
+		observed := results.Observed{Session: 1, Bench: 1, Traffic: []results.Traffic{{Watched: stretch, Packets: steady(stretch)}}}
 		if err := s.AppendObserved(observed, a); err != nil {
 			t.Fatal(err)
 		}
@@ -188,27 +188,27 @@ func TestPacketsAreStoredOnce(t *testing.T) {
 	seen := a.Observations[1]
 	whole := results.Traffic{Watched: seen.Watched, Packets: seen.Packets}
 	observed := func(edit func(*results.Observed)) results.Observed {
-		o := results.Observed{Session: 1, Bench: a.Bench, Traffic: whole}
-		o.Traffic.Packets = slices.Clone(whole.Packets)
+		o := results.Observed{Session: 1, Bench: a.Bench, Traffic: []results.Traffic{whole}}
+		o.Traffic[0].Packets = slices.Clone(whole.Packets)
 		edit(&o)
 		return o
 	}
 	for name, o := range map[string]results.Observed{
 		"no traffic":             {},
 		"another bench":          observed(func(o *results.Observed) { o.Bench++ }),
-		"a packet is missing":    observed(func(o *results.Observed) { o.Traffic.Packets = o.Traffic.Packets[1:] }),
-		"a packet is another":    observed(func(o *results.Observed) { o.Traffic.Packets[3].Size++ }),
+		"a packet is missing":    observed(func(o *results.Observed) { o.Traffic[0].Packets = o.Traffic[0].Packets[1:] }),
+		"a packet is another":    observed(func(o *results.Observed) { o.Traffic[0].Packets[3].Size++ }),
 		"session not begun":      observed(func(o *results.Observed) { o.Session = 2 }),
 		"session zero":           observed(func(o *results.Observed) { o.Session = 0 }),
 		"no such bench":          observed(func(o *results.Observed) { o.Bench = -1 }),
-		"out of order":           observed(func(o *results.Observed) { slices.Reverse(o.Traffic.Packets) }),
-		"before the stretch":     observed(func(o *results.Observed) { o.Traffic.Watched.Start++ }),
-		"after the stretch":      observed(func(o *results.Observed) { o.Traffic.Watched.End = o.Traffic.Packets[30].At }),
-		"no stretch":             observed(func(o *results.Observed) { o.Traffic.Watched = bench.Span{} }),
-		"backwards":              observed(func(o *results.Observed) { o.Traffic = results.Traffic{Watched: span(9, 8)} }),
-		"longer than the clock":  observed(func(o *results.Observed) { o.Traffic = results.Traffic{Watched: everything} }),
-		"an unknown direction":   observed(func(o *results.Observed) { o.Traffic.Packets[0].Direction = 3 }),
-		"a clock, not a session": observed(func(o *results.Observed) { o.Traffic, o.Session, o.Clock = results.Traffic{}, 9, make([]bench.Pair, 1) }),
+		"out of order":           observed(func(o *results.Observed) { slices.Reverse(o.Traffic[0].Packets) }),
+		"before the stretch":     observed(func(o *results.Observed) { o.Traffic[0].Watched.Start++ }),
+		"after the stretch":      observed(func(o *results.Observed) { o.Traffic[0].Watched.End = o.Traffic[0].Packets[30].At }),
+		"no stretch":             observed(func(o *results.Observed) { o.Traffic[0].Watched = bench.Span{} }),
+		"backwards":              observed(func(o *results.Observed) { o.Traffic[0] = results.Traffic{Watched: span(9, 8)} }),
+		"longer than the clock":  observed(func(o *results.Observed) { o.Traffic[0] = results.Traffic{Watched: everything} }),
+		"an unknown direction":   observed(func(o *results.Observed) { o.Traffic[0].Packets[0].Direction = 3 }),
+		"a clock, not a session": observed(func(o *results.Observed) { o.Traffic, o.Session, o.Clock = nil, 9, make([]bench.Pair, 1) }),
 		"too many pairs":         observed(func(o *results.Observed) { o.Clock = make([]bench.Pair, 2<<20) }),
 	} {
 		err := s.AppendObserved(o, a)
@@ -244,7 +244,7 @@ func TestAPacketThatComesInLate(t *testing.T) {
 	a := watching(attempt(play(trials[0], 0), 1, 1, 0.9))
 	seen := a.Observations[1]
 	late := slices.Insert(slices.Clone(seen.Packets), 7, seen.Packets[7])
-	if err := s.AppendObserved(results.Observed{Session: 1, Bench: a.Bench, Traffic: results.Traffic{Watched: seen.Watched, Packets: late}}, a); err != nil {
+	if err := s.AppendObserved(results.Observed{Session: 1, Bench: a.Bench, Traffic: []results.Traffic{{Watched: seen.Watched, Packets: late}}}, a); err != nil {
 		t.Fatal(err)
 	}
 	if got := all(t, s.Reader)[0].Observations[1].Packets; !slices.Equal(got, late) {
@@ -277,7 +277,7 @@ func TestAnyTrafficComesBack(t *testing.T) {
 			at++
 			traffic.Watched.End = at
 			stretches = append(stretches, traffic)
-			if err := s.AppendObserved(results.Observed{Session: 1, Bench: number, Traffic: traffic}); err != nil {
+			if err := s.AppendObserved(results.Observed{Session: 1, Bench: number, Traffic: []results.Traffic{traffic}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -320,7 +320,7 @@ func TestALongStretchIsCut(t *testing.T) {
 		}
 		traffic.Packets = append(traffic.Packets, bench.Packet{At: at, Size: int32(i)})
 	}
-	if err := s.AppendObserved(results.Observed{Session: 1, Traffic: traffic}); err != nil {
+	if err := s.AppendObserved(results.Observed{Session: 1, Traffic: []results.Traffic{traffic}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := gather(t, s.Packets(1, 0, everything)); !slices.Equal(got, traffic.Packets) {
@@ -340,7 +340,7 @@ func TestALongStretchIsCut(t *testing.T) {
 	for i := range same.Packets {
 		same.Packets[i].At = end
 	}
-	if err := s.AppendObserved(results.Observed{Session: 1, Traffic: same}); err != nil {
+	if err := s.AppendObserved(results.Observed{Session: 1, Traffic: []results.Traffic{same}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := gather(t, s.Traffic(1, 0, same.Watched)); !reflect.DeepEqual(got, []results.Traffic{same}) {

@@ -13,7 +13,6 @@ import (
 	"wakefuzz/oracle/light/gpiocdev"
 	"wakefuzz/oracle/light/rpio"
 	"wakefuzz/oracle/light/serial"
-	"wakefuzz/oracle/traffic"
 	"wakefuzz/oracle/traffic/live"
 	"wakefuzz/playback/speaker"
 	"wakefuzz/results"
@@ -41,11 +40,6 @@ type hardware struct {
 	speaker *speaker.Speaker
 	light   *light.Recorder // nil where nothing watches the light
 	traffic *live.Recorder  // nil where nothing watches the traffic
-
-	// held are packets that came after what was last asked for, and from is
-	// where the next stretch of traffic begins.
-	held []bench.Packet
-	from bench.Instant
 }
 
 // openHardware opens the bench that the spec describes.
@@ -65,7 +59,6 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	}
 	if d := h.spec.Bench.Traffic; d != nil {
 		setup := live.Setup{Options: *d.Options.(*live.Options), Rule: spec.Judge.Traffic, Pair: h.clock.Pair}
-		h.from = h.clock.Now()
 		if h.traffic, err = live.Open(ctx, setup); err != nil {
 			return nil, fmt.Errorf("bench.traffic: %w", err)
 		}
@@ -164,20 +157,9 @@ func (h *hardware) dark(ctx context.Context, quiet time.Duration, deadline bench
 
 // observed is the traffic up to the instant, for the store.
 func (h *hardware) observed(until bench.Instant) results.Observed {
-	packets := append(h.held, h.traffic.Drain()...)
-	for i := range packets {
-		// One that was stamped before the last stretch ended, and came after.
-		packets[i].At = max(packets[i].At, h.from)
+	o := results.Observed{Clock: []bench.Pair{h.clock.Pair()}}
+	for _, stretch := range h.traffic.Drain(until) {
+		o.Traffic = append(o.Traffic, results.Traffic(stretch))
 	}
-	watched := bench.Span{Start: h.from, End: max(until, h.from)}
-	stretch := traffic.Between(packets, watched)
-	h.held = traffic.Between(packets, bench.Span{Start: watched.End, End: watched.End.Add(forever)})
-	h.from = watched.End
-	return results.Observed{
-		Traffic: results.Traffic{Watched: watched, Packets: stretch},
-		Clock:   []bench.Pair{h.clock.Pair()},
-	}
+	return o
 }
-
-// forever is longer than any session.
-const forever = 10 * 365 * 24 * time.Hour

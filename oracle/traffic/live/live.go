@@ -7,8 +7,8 @@
 // to what it remembers:
 //
 //   - Observe returns the packets of a play, for a verdict.
-//   - Drain returns every packet once, in order, for the store: one continuous
-//     stream, in which a night can be judged again by other rules.
+//   - Drain returns every packet once, in order, for the store: one stream, with
+//     its gaps and drops, in which a night can be judged again by other rules.
 //   - Evidence writes the frames of a play as a pcapng file, for people and
 //     other tools.
 //

@@ -39,7 +39,7 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	packets []bench.Packet // in the order of time
-	fresh   int            // how many of the last of them Drain has not returned
+	drained bench.Instant  // what was before, Drain has returned
 	since   bench.Instant  // nothing is remembered from before
 	why     string         // why it isn't
 	gaps    []gap          // in the order of their ends, and all after since
@@ -73,7 +73,7 @@ func Open(ctx context.Context, setup Setup) (*Recorder, error) {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
 	r := &Recorder{setup: setup, end: end, read: setup.Pair(), why: "it was opened then"}
-	r.since = r.read.At
+	r.since, r.drained = r.read.At, r.read.At
 	r.forgetFrames()
 	r.running.Go(func() { r.record(recording, source) })
 	r.running.Go(func() { r.compareClocks(recording) })
@@ -144,18 +144,16 @@ func (r *Recorder) readAll(source Source) error {
 
 // add remembers a packet, and returns when it came. The caller holds the lock.
 func (r *Recorder) add(p capture.Packet, pair bench.Pair) bench.Instant {
-	earliest := r.since
+	earliest := max(r.since, r.drained)
 	if n := len(r.packets); n > 0 {
-		earliest = r.packets[n-1].At
+		earliest = max(earliest, r.packets[n-1].At)
 	}
 	at := max(earliest, min(pair.Instant(p.Time), pair.At))
 	if len(r.packets) == Memory {
 		r.packets = append(r.packets[:0], r.packets[Memory/2:]...)
 		r.forget(r.packets[0].At, fmt.Sprintf("there have been %d packets since, and more are not remembered", Memory/2))
-		r.fresh = min(r.fresh, len(r.packets))
 	}
 	r.packets = append(r.packets, bench.Packet{At: at, Size: p.Size, Payload: p.Payload, Direction: direction(p.Direction)})
-	r.fresh++
 	return at
 }
 
@@ -228,7 +226,7 @@ func (r *Recorder) readClocks() bench.Pair {
 	// How far one pair would misplace the other's moment.
 	if step := r.read.Instant(pair.Wall).Sub(pair.At); step.Abs() > MaxStep {
 		r.addGap(gap{
-			Span: bench.Span{Start: r.read.At, End: pair.At + 1},
+			Span: bench.Span{Start: r.read.At + 1, End: pair.At + 1}, // that reading was still good
 			why:  fmt.Sprintf("the wall clock was set by %v, so that packets can't be told apart; let chrony or another service keep it, without steps", step),
 		})
 	}
@@ -245,21 +243,29 @@ func (r *Recorder) Observe(ctx context.Context, watched bench.Span) (bench.Obser
 	if watched.End < watched.Start {
 		return bench.Observation{}, fmt.Errorf("traffic: asked to observe a span that ends %v before it starts", -watched.Duration())
 	}
-	if err := sleep(ctx, watched.End.Sub(r.now())); err != nil {
+	if err := r.catchUp(ctx, watched.End); err != nil {
 		return bench.Observation{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.observation(watched), nil
+}
+
+// catchUp waits until what came before the instant can all have been read.
+func (r *Recorder) catchUp(ctx context.Context, until bench.Instant) error {
+	if err := sleep(ctx, until.Sub(r.now())); err != nil {
+		return err
 	}
 	// A process that was stopped finds its time over when it goes on, and its
 	// packets not read yet. It gets the time again.
 	for stopped := true; stopped; {
 		before := r.now()
 		if err := sleep(ctx, Delay); err != nil {
-			return bench.Observation{}, err
+			return err
 		}
 		stopped = r.now().Sub(before) > 2*Delay
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.observation(watched), nil
+	return nil
 }
 
 // observation is what is known of the span. The caller holds the lock.
@@ -296,15 +302,56 @@ func (r *Recorder) allGaps() []gap {
 	return append(slices.Clip(r.gaps), *r.down)
 }
 
-// Drain returns the packets that came since it was last called, in the order
-// of time. What an Observe returned, the next Drain returns too, unless an
-// earlier one did. Of more than Memory packets the first are missing.
-func (r *Recorder) Drain() []bench.Packet {
+// Stretch is a span in which the capture was at work throughout.
+type Stretch struct {
+	Watched bench.Span
+	// Packets are those of the span, in the order of time.
+	Packets []bench.Packet
+	// Dropped is how many packets at most are missing.
+	Dropped uint64
+}
+
+// Drain returns the record from where it was last drained to the instant, or to
+// now if that is earlier. What lies between two stretches was not watched: the
+// capture was down, the wall clock was set, or more packets have come since
+// than are remembered. Drain waits for what is still to be read; a packet that
+// comes even later counts as of the first moment that was not drained, here and
+// in what is observed from then on.
+func (r *Recorder) Drain(until bench.Instant) []Stretch {
+	until = min(until, r.now())
+	if r.now() < until.Add(Delay) {
+		_ = r.catchUp(context.Background(), until) // which nothing can end
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fresh := slices.Clone(r.packets[len(r.packets)-r.fresh:])
-	r.fresh = 0
-	return fresh
+	whole := bench.Span{Start: max(r.drained, r.since), End: until}
+	r.drained = max(r.drained, until)
+	// Between two cuts, either all is lacking in the same way or nothing is.
+	cuts := []bench.Instant{whole.Start, whole.End}
+	gaps := r.allGaps()
+	for _, g := range gaps {
+		cuts = append(cuts, min(max(g.Start, whole.Start), whole.End), min(max(g.End, whole.Start), whole.End))
+	}
+	slices.Sort(cuts)
+	var stretches []Stretch
+	for i, start := range cuts[:len(cuts)-1] {
+		s := Stretch{Watched: bench.Span{Start: start, End: cuts[i+1]}}
+		if s.Watched.Duration() <= 0 {
+			continue
+		}
+		down := false
+		for _, g := range gaps {
+			if g.Start < s.Watched.End && s.Watched.Start < g.End {
+				down = down || g.why != ""
+				s.Dropped += g.dropped
+			}
+		}
+		if !down {
+			s.Packets = append(s.Packets, traffic.Between(r.packets, s.Watched)...)
+			stretches = append(stretches, s)
+		}
+	}
+	return stretches
 }
 
 // Quiet waits until the device has sent below the rule's rate for the time

@@ -152,6 +152,18 @@ func packet(ms int, payload int32) bench.Packet {
 	return bench.Packet{At: at(ms), Size: payload + 66, Payload: payload, Direction: bench.Outgoing}
 }
 
+func stretch(from, to int, packets ...bench.Packet) live.Stretch {
+	return live.Stretch{Watched: bench.Span{Start: at(from), End: at(to)}, Packets: packets}
+}
+
+// wantDrained checks what is new up to the instant, in milliseconds.
+func (r *rig) wantDrained(until int, want ...live.Stretch) {
+	r.t.Helper()
+	if got := r.Drain(at(until)); !reflect.DeepEqual(got, want) {
+		r.t.Errorf("drained up to %d:\n%+v, want\n%+v", until, got, want)
+	}
+}
+
 func TestRecorderObserves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t)
@@ -174,17 +186,11 @@ func TestRecorderObserves(t *testing.T) {
 		r.want(2996, 4000, 996)
 		r.want(3500, 4500, 1500, late...)
 		r.want(4000, 4000, 2000)
-		if got, want := r.Drain(), append([]bench.Packet{packet(995, 1), packet(995, 2)}, late...); !reflect.DeepEqual(got, want) {
-			t.Errorf("drained %+v, want %+v", got, want)
-		}
-		r.send(4, 0)
-		r.until(5000)
-		if got := r.Drain(); len(got) != 1 || got[0].Payload != 4 {
-			t.Errorf("then drained %+v", got)
-		}
-		if got := r.Drain(); len(got) != 0 {
-			t.Errorf("then drained %+v once more", got)
-		}
+		r.wantDrained(4000, stretch(0, 4000, packet(995, 1), packet(995, 2)))
+		r.wantDrained(4000)
+		r.wantDrained(4500, stretch(4000, 4500, late...))
+		r.send(4, time.Second) // too late for its stretch, it counts as of the next
+		r.wantDrained(4700, stretch(4500, 4700, packet(4500, 4)))
 		if _, err := r.Observe(t.Context(), bench.Span{Start: 2, End: 1}); err == nil {
 			t.Error("a span that ends before it starts was observed")
 		}
@@ -199,7 +205,7 @@ func TestRecorderObserves(t *testing.T) {
 		r.until(6000)
 		r.Close()
 		r.wantFault(5000, 60_000, "the recorder was closed")
-		r.want(4500, 5000, 2500, append(late, packet(4700, 4))...)
+		r.want(4500, 5000, 2500, append(late, packet(4500, 4))...)
 	})
 }
 
@@ -225,9 +231,8 @@ func TestRecorderOpensAFailedCaptureAnew(t *testing.T) {
 		r.send(2, 0)
 		r.want(8750, 9500, 6750, packet(9000, 2))
 		r.wantFault(6700, 9500, "no carrier")
-		if got := r.Drain(); len(got) != 2 {
-			t.Errorf("drained %+v, want the packets of both captures", got)
-		}
+		// When the first packet came, something was wrong already.
+		r.wantDrained(9500, stretch(0, 2900), stretch(6750, 9500, packet(9000, 2)))
 
 		// Well for long, it is opened again at once.
 		r.until(20_000)
@@ -257,6 +262,14 @@ func TestRecorderCountsDrops(t *testing.T) {
 		if o := r.observe(6000, 7000); o.Watched.Start != at(5000)+1 {
 			t.Errorf("the record begins at %d", o.Watched.Start)
 		}
+		lacking := stretch(4800, 4900, bench.Packet{At: at(4800), Size: 66})
+		rest := stretch(4900, 5000)
+		rest.Watched.End++ // the moment of the count
+		after := stretch(5000, 6000)
+		after.Watched.Start++
+		lacking.Dropped, rest.Dropped = 7, 7
+		r.wantDrained(4900, stretch(0, 4800, packet(1000, 1)), lacking)
+		r.wantDrained(6000, rest, after)
 	})
 }
 
@@ -282,9 +295,10 @@ func TestRecorderSeesTheWallClockBeSet(t *testing.T) {
 				if o := r.observe(4500, 5000); o.Watched.Start != at(2700)+1 || o.Fault != bench.NoFault {
 					t.Errorf("after the step: %+v", o)
 				}
-				if got := r.Drain(); !reflect.DeepEqual(got, []bench.Packet{packet(2500, 1), packet(2700, 2)}) {
-					t.Errorf("drained %+v", got)
-				}
+				before, after := stretch(0, 2500, packet(2500, 1)), stretch(2700, 5000)
+				before.Watched.End++
+				after.Watched.Start++
+				r.wantDrained(5000, before, after)
 			})
 		})
 	}
@@ -321,8 +335,9 @@ func TestRecorderForgets(t *testing.T) {
 		if o := r.observe(2000, 2100); len(o.Packets) != live.Memory/2+1 || o.Fault != bench.NoFault {
 			t.Errorf("%d packets are left, fault %q", len(o.Packets), o.Fault)
 		}
-		if n := len(r.Drain()); n != live.Memory/2+1 {
-			t.Errorf("%d packets were drained", n)
+		got := r.Drain(at(2100))
+		if len(got) != 1 || got[0].Watched != (bench.Span{Start: at(2000), End: at(2100)}) || len(got[0].Packets) != live.Memory/2+1 {
+			t.Errorf("%d stretches were drained, the first of %v", len(got), got[0].Watched)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
