@@ -3,7 +3,6 @@ package capture
 import (
 	"fmt"
 	"io"
-	"iter"
 	"math"
 	"time"
 
@@ -111,14 +110,6 @@ func (r *Recent) Add(f Frame) {
 // frameCost is roughly what a kept frame takes besides its bytes.
 const frameCost = 128
 
-// Between gives the frames from the one time up to the other, in the order in
-// which they came.
-func (r *Recent) Between(from, to time.Time) iter.Seq[Frame] {
-	return func(yield func(Frame) bool) {
-		for _, f := range r.frames {
-			if !f.Time.Before(from) && f.Time.Before(to) && !yield(f) {
-				return
-			}
-		}
-	}
-}
+// Frames are the frames that are kept, in the order in which they came. The
+// slice is good until the next Add, what the frames hold for good.
+func (r *Recent) Frames() []Frame { return r.frames }

@@ -40,7 +40,8 @@
 //   - What is remembered is bounded: at least the latest half of [Memory]
 //     packets, three and a half hours at ten a second. Drain must be called
 //     before they have passed.
-//   - Evidence goes back two minutes at most.
+//   - Evidence goes back two minutes at most. It is whole, packet for packet what
+//     is observed of its span, or refused.
 package live
 
 import (

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"wakefuzz/oracle/oracletest"
 	"wakefuzz/oracle/traffic"
 	"wakefuzz/oracle/traffic/live"
+	"wakefuzz/results"
 )
 
 // wire is a cable from the device's end, where the test sends, to the gateway.
@@ -147,13 +149,20 @@ func count(t *testing.T, file io.Reader) (packets int) {
 	}
 }
 
-// An interface that goes down is watched again once it is up.
+// An interface that goes down is watched again once it is up. The store then
+// knows when it was not.
 func TestRecorderOnAWireThatBreaks(t *testing.T) {
 	w := lay(t)
 	options := w.options()
 	options.Payload = true
 	r := w.open(options)
+	opened := w.clock.Now()
+	w.send(capturetest.Speaker, capturetest.Cloud, 3)
 	from := w.clock.Now()
+	before, err := r.Observe(t.Context(), bench.Span{Start: opened, End: from})
+	if err != nil || len(before.Packets) != 1 {
+		t.Fatalf("before: %+v, %v", before, err)
+	}
 	ip(t, "link set gateway down")
 	o, err := r.Observe(t.Context(), bench.Span{Start: from, End: w.clock.Now()})
 	if err != nil {
@@ -162,6 +171,7 @@ func TestRecorderOnAWireThatBreaks(t *testing.T) {
 	if o.Fault != bench.FaultOracle || !strings.Contains(o.Detail, "down") {
 		t.Errorf("while the interface was down: fault %q, %q", o.Fault, o.Detail)
 	}
+	down := w.clock.Now()
 	ip(t, "link set gateway up")
 	for o.Fault != bench.NoFault { // the test's own time limit ends it
 		start := w.clock.Now()
@@ -173,6 +183,55 @@ func TestRecorderOnAWireThatBreaks(t *testing.T) {
 	if len(o.Packets) != 1 || o.Packets[0].Payload != 5 {
 		t.Errorf("once the interface was back: %+v", o.Packets)
 	}
+
+	var until bench.Instant // it was watched without a gap
+	store := w.store(r.Drain(o.Watched.End))
+	for s, err := range store.Traffic(1, 0, bench.Span{End: o.Watched.End}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Watched.Start <= down && down < s.Watched.End {
+			t.Errorf("the store has it that %v was watched, when the interface was down at %d", s.Watched, down)
+		}
+		if until == 0 || s.Watched.Start == until {
+			until = s.Watched.End
+		}
+	}
+	if until > down || until <= before.Packets[0].At {
+		t.Errorf("what was watched before the interface went down ends at %d", until)
+	}
+	var sizes []int32
+	for p, err := range store.Packets(1, 0, bench.Span{End: o.Watched.End}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, p.Payload)
+	}
+	if len(sizes) < 2 || sizes[0] != 3 || sizes[len(sizes)-1] != 5 {
+		t.Errorf("the store has packets of %v bytes, of before and after", sizes)
+	}
+}
+
+// store stores what was drained.
+func (w *wire) store(drained []live.Stretch) *results.Store {
+	w.t.Helper()
+	s, err := results.Create(filepath.Join(w.t.TempDir(), "campaign"), results.Campaign{},
+		[]results.Trial{{ID: results.TrialID{1}, Role: results.RoleWord, Word: "alexa", Voice: "flite/kal16", Round: 1, Plays: 1}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { s.Close() })
+	if _, err := s.BeginSession(results.Session{}); err != nil {
+		w.t.Fatal(err)
+	}
+	o := results.Observed{Session: 1}
+	for _, stretch := range drained {
+		o.Traffic = append(o.Traffic, results.Traffic(stretch))
+	}
+	if err := s.AppendObserved(o); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
 }
 
 func TestOpenRefuses(t *testing.T) {

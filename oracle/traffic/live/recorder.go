@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -38,14 +39,15 @@ type Recorder struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
-	packets []bench.Packet // in the order of time
-	drained bench.Instant  // what was before, Drain has returned
-	since   bench.Instant  // nothing is remembered from before
-	why     string         // why it isn't
-	gaps    []gap          // in the order of their ends, and all after since
-	down    *gap           // the gap that goes on, if one does
-	read    bench.Pair     // when the clocks were last read
-	frames  *capture.Recent
+	packets []bench.Packet  // in the order of time
+	opened  bench.Instant   // when the record began
+	drained bench.Instant   // what was before, Drain has returned
+	since   bench.Instant   // nothing is remembered from before
+	why     string          // why it isn't
+	gaps    []gap           // in the order of their ends, and all after since
+	down    *gap            // the gap that goes on, if one does
+	read    bench.Pair      // when the clocks were last read
+	frames  *capture.Recent // of the latest packets, one each
 }
 
 var _ oracle.Oracle = (*Recorder)(nil)
@@ -73,8 +75,8 @@ func Open(ctx context.Context, setup Setup) (*Recorder, error) {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
 	r := &Recorder{setup: setup, end: end, read: setup.Pair(), why: "it was opened then"}
-	r.since, r.drained = r.read.At, r.read.At
-	r.forgetFrames()
+	r.opened, r.since, r.drained = r.read.At, r.read.At, r.read.At
+	r.frames = capture.NewRecent(recent, setup.Options.keep())
 	r.running.Go(func() { r.record(recording, source) })
 	r.running.Go(func() { r.compareClocks(recording) })
 	return r, nil
@@ -201,13 +203,6 @@ func (r *Recorder) comeUp() {
 	r.down.End = r.readClocks().At
 	r.addGap(*r.down)
 	r.down = nil
-	r.forgetFrames()
-}
-
-// forgetFrames begins the evidence anew: an interface that came back may be of
-// another kind. The caller holds the lock, or is alone.
-func (r *Recorder) forgetFrames() {
-	r.frames = capture.NewRecent(recent, r.setup.Options.keep())
 }
 
 // compareClocks keeps short what a step of the wall clock puts in doubt.
@@ -248,6 +243,7 @@ func (r *Recorder) Observe(ctx context.Context, watched bench.Span) (bench.Obser
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.readClocks() // on a silent wire, a step may not have been noticed yet
 	return r.observation(watched), nil
 }
 
@@ -324,6 +320,7 @@ func (r *Recorder) Drain(until bench.Instant) []Stretch {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.readClocks() // as Observe does
 	whole := bench.Span{Start: max(r.drained, r.since), End: until}
 	r.drained = max(r.drained, until)
 	// Between two cuts, either all is lacking in the same way or nothing is.
@@ -392,13 +389,14 @@ func (r *Recorder) restless(now bench.Instant, length time.Duration) bench.Insta
 	return last
 }
 
-// Evidence writes the frames of the span, as far as they are remembered, as a
-// pcapng file with a comment. The error is that of writing.
+// Evidence writes the frames of the packets in the span as a pcapng file with a
+// comment. An error means that they are not all remembered, that the interface
+// came back as one of another kind meanwhile, or that they can't be written.
 func (r *Recorder) Evidence(w io.Writer, span bench.Span, comment string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	wall := func(at bench.Instant) time.Time { return r.read.Wall.Round(0).Add(at.Sub(r.read.At)) }
-	frames := slices.Collect(r.frames.Between(wall(span.Start), wall(span.End)))
+	frames, err := r.framesOf(span)
+	if err != nil {
+		return err
+	}
 	link := capture.LinkEthernet // of a file without frames
 	if len(frames) > 0 {
 		link = frames[0].Link
@@ -413,6 +411,25 @@ func (r *Recorder) Evidence(w io.Writer, span bench.Span, comment string) error 
 		}
 	}
 	return out.Flush()
+}
+
+// framesOf are the frames of the packets in the span.
+func (r *Recorder) framesOf(span bench.Span) ([]capture.Frame, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.since > max(span.Start, r.opened) {
+		return nil, fmt.Errorf("traffic: the record no longer goes back so far: %s", r.why)
+	}
+	// A frame is remembered with its packet, but not for as long.
+	frames := r.frames.Frames()
+	forgotten := max(len(r.packets)-len(frames), 0)
+	if forgotten > 0 && r.packets[forgotten-1].At >= span.Start {
+		return nil, fmt.Errorf("traffic: frames of %v ago are no longer remembered; %v is the most", r.now().Sub(span.Start).Round(time.Second), recent)
+	}
+	packets := r.packets[forgotten:]
+	frames = frames[len(frames)-len(packets):]
+	from := sort.Search(len(packets), func(i int) bool { return packets[i].At >= span.Start })
+	return slices.Clone(frames[from : from+len(traffic.Between(packets, span))]), nil
 }
 
 // sleep waits, unless ctx ends before.

@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/gopacket/pcapgo"
 
 	"wakefuzz/bench"
 	"wakefuzz/capture"
@@ -304,6 +307,25 @@ func TestRecorderSeesTheWallClockBeSet(t *testing.T) {
 	}
 }
 
+// On a silent wire nobody looks at the clocks for a while but who asks.
+func TestRecorderSeesAStepInSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t)
+		r.until(3100)
+		r.clock.set.Store(int64(time.Hour))
+		r.wantFault(2500, 3200, "the wall clock was set by 1h")
+		r.want(2000, 3000, 0)
+		r.until(3500)
+		r.clock.set.Store(0)
+		r.until(3900)
+		before, between := stretch(0, 3000), stretch(3300, 3400)
+		before.Watched.End++
+		between.Watched.Start++
+		between.Watched.End++
+		r.wantDrained(3800, before, between)
+	})
+}
+
 // A process that was stopped for a while reads what came meanwhile before it
 // says that there was nothing.
 func TestRecorderReadsWhatCameWhileStopped(t *testing.T) {
@@ -415,6 +437,67 @@ func TestQuiet(t *testing.T) {
 			if settled, err := r.Quiet(ctx, 2*time.Second, 5*time.Second); settled || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("a context that ended made Quiet return %v, %v", settled, err)
 			}
+		}
+	})
+}
+
+// Evidence holds the packets that an observation of its span has, whatever has
+// happened to the wall clock since, or it is refused.
+func TestEvidenceIsWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t)
+		evidence := func(from, to int) (packets int, err error) {
+			t.Helper()
+			synctest.Wait() // until what was sent is read
+			var file bytes.Buffer
+			if err := r.Evidence(&file, bench.Span{Start: at(from), End: at(to)}, "test"); err != nil {
+				return 0, err
+			}
+			in, err := pcapgo.NewNgReader(&file, pcapgo.DefaultNgReaderOptions)
+			for err == nil {
+				if _, _, err = in.ReadPacketData(); err == nil {
+					packets++
+				}
+			}
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			return packets, nil
+		}
+		want := func(from, to, want int) {
+			t.Helper()
+			if n, err := evidence(from, to); n != want || err != nil {
+				t.Errorf("from %d to %d: %d packets, want %d; %v", from, to, n, want, err)
+			}
+		}
+		for i := range 4 {
+			r.until(1000 * (i + 1))
+			r.send(1, 0)
+		}
+		r.until(5000)
+		want(-2000, 9000, 4) // from before there was a record
+		want(2000, 4000, 2)
+		want(4000, 2000, 0)
+		r.clock.set.Store(int64(-time.Hour))
+		r.until(6000)
+		r.send(1, 0)
+		want(2000, 7000, 4)
+		r.comes <- event{err: errors.New("the cable broke")}
+		r.until(8000)
+		r.send(1, 0)
+		want(2000, 9000, 5)
+		r.clock.set.Store(int64(time.Hour)) // the frames seem to be old
+		r.until(9000)
+		r.send(1, 0)
+		want(8001, 10_000, 1)
+		if _, err := evidence(7000, 10_000); err == nil || !strings.Contains(err.Error(), "frames of 2s ago are no longer remembered") {
+			t.Errorf("frames that are lost: %v", err)
+		}
+		for range live.Memory {
+			r.send(1, 0)
+		}
+		if _, err := evidence(8001, 10_000); err == nil || !strings.Contains(err.Error(), "the record no longer goes back so far") {
+			t.Errorf("packets that are lost: %v", err)
 		}
 	})
 }
