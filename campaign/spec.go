@@ -173,13 +173,24 @@ func ParseSpec(name string, text []byte, drivers Drivers) (Spec, error) {
 		return Spec{}, fmt.Errorf("%w %s: larger than %d bytes", ErrSpec, name, maxSpecBytes)
 	}
 	ctx := context.WithValue(context.Background(), driversKey{}, drivers)
-	if err := yaml.UnmarshalContext(ctx, text, &spec, yaml.Strict()); err != nil {
+	if err := decode(ctx, text, &spec); err != nil {
 		return Spec{}, fmt.Errorf("%w %s%s", ErrSpec, name, explain(err, drivers))
 	}
 	if err := errors.Join(spec.validate(), spec.keeps(text)); err != nil {
 		return Spec{}, fmt.Errorf("%w %s: %w", ErrSpec, name, err)
 	}
 	return spec, nil
+}
+
+// decode is the YAML decoder, which panics at some files that are none of its
+// liking, such as a list that is a tag and nothing else.
+func decode(ctx context.Context, text []byte, spec *Spec) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("it can't be read as YAML: %v", v)
+		}
+	}()
+	return yaml.UnmarshalContext(ctx, text, spec, yaml.Strict())
 }
 
 // keeps returns an error where the spec took a number for another than was

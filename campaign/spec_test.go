@@ -213,6 +213,7 @@ func FuzzParseSpec(f *testing.F) {
 	f.Add(every)
 	f.Add([]byte("a: &a [*a, *a]"))
 	f.Add([]byte("name: x\nname: y"))
+	f.Add([]byte("name: x\nwords:\n  phonemes: !tag\nseed: 1"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		spec, err := campaign.ParseSpec("fuzz.yaml", text, drivers)
 		if err != nil {
