@@ -197,7 +197,7 @@ func (w *wire) Observe(ctx context.Context, watched bench.Span) (bench.Observati
 }
 
 func (w *wire) observed(until bench.Instant) results.Observed {
-	o := results.Observed{Traffic: results.Traffic{Watched: bench.Span{Start: w.from, End: until}, Packets: w.sent}}
+	o := results.Observed{Traffic: []results.Traffic{{Watched: bench.Span{Start: w.from, End: until}, Packets: w.sent}}}
 	w.sent, w.from = nil, until
 	return o
 }
