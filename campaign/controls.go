@@ -108,11 +108,20 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 			return err
 		}
 		return p.await(ctx, b, a.Bench, fmt.Sprintf("%s; %d plays since it last did are void and will be played again", why, n))
-	case p.restless >= restlessPlays:
+	case p.restless >= p.tolerance(j.trial):
 		return p.await(ctx, b, a.Bench, "the device does not come to rest: "+a.Detail)
 	default:
 		return nil
 	}
+}
+
+// tolerance is how many plays in a row the device may spoil. At a fixed pace it
+// may be busy with one play for all the rest of the trial.
+func (p *pass) tolerance(t results.Trial) int {
+	if p.Spec.Protocol.Pace.Fixed() {
+		return max(restlessPlays, t.Plays)
+	}
+	return restlessPlays
 }
 
 // compare says after a control that woke the device which oracles did not see
@@ -135,24 +144,33 @@ func (p *pass) compare(word string) {
 
 // void takes back what is unproven, and returns how many plays that is.
 func (p *pass) void(why string) (int, error) {
-	n, now := len(p.unproven), time.Now()
-	for i := range p.unproven {
-		p.unproven[i].Reason, p.unproven[i].Wall = why, now
-	}
-	if n == 0 {
-		return 0, nil
-	}
-	if err := p.Store.Void(p.unproven...); err != nil {
+	n := len(p.unproven)
+	if err := p.takeBack(p.unproven, why); err != nil {
 		return 0, err
 	}
-	score, err := p.newScore()
-	if err != nil {
-		return 0, err
-	}
-	p.score.become(score)
 	p.voided += n
 	p.unproven = nil
 	return n, nil
+}
+
+// takeBack takes plays back, if there are any, and counts anew.
+func (p *pass) takeBack(back []results.Void, why string) error {
+	if len(back) == 0 {
+		return nil
+	}
+	now := time.Now()
+	for i := range back {
+		back[i].Reason, back[i].Wall = why, now
+	}
+	if err := p.Store.Void(back...); err != nil {
+		return err
+	}
+	score, err := p.newScore()
+	if err != nil {
+		return err
+	}
+	p.score.become(score)
+	return nil
 }
 
 // await says why the campaign pauses, and plays the wake word now and then

@@ -70,8 +70,13 @@ func planHash(spec Spec, trials []results.Trial) ([sha256.Size]byte, error) {
 // job is what is left to play of a trial.
 type job struct {
 	trial results.Trial
-	// plays are the indices of the plays that no attempt counts for.
+	// plays are the indices of the plays that no attempt counts for; at a fixed
+	// pace, of all.
 	plays []int
+	// cut is why a trial at a fixed pace is to be played, and void what there is
+	// of it, which then no longer counts.
+	cut  string
+	void []results.Void
 }
 
 // remaining subtracts from the plan the plays that have an attempt that counts.
@@ -87,6 +92,23 @@ func remaining(trials []results.Trial, progress *results.Progress) []job {
 		if len(j.plays) > 0 {
 			jobs = append(jobs, j)
 		}
+	}
+	return jobs
+}
+
+// untaken lists the trials that were not played whole.
+func untaken(trials []results.Trial, takes *results.Takes) []job {
+	var jobs []job
+	for _, t := range trials {
+		cut := takes.Cut(t.ID)
+		if cut == "" {
+			continue
+		}
+		j := job{trial: t, cut: cut, void: takes.Counting(t.ID)}
+		for i := range t.Plays {
+			j.plays = append(j.plays, i)
+		}
+		jobs = append(jobs, j)
 	}
 	return jobs
 }

@@ -33,6 +33,8 @@ type Bench struct {
 	// what keeps it from resting. It is nil where every play begins from the
 	// same state.
 	Settle func(context.Context, SettleSpec) (restless string, err error)
+	// Now is the bench's clock. It is nil where time stands still between plays.
+	Now func() bench.Instant
 	// Observed returns what was recorded up to the instant and not returned
 	// before, whatever was played. It is nil where plays are all there is.
 	Observed func(until bench.Instant) results.Observed
@@ -83,8 +85,10 @@ type Event struct {
 
 // Standing is where a campaign stands.
 type Standing struct {
-	// Trials are the trials planned; Planned and Measured count plays.
-	Trials, Planned, Measured int
+	// Trials are the trials planned; Planned and Measured count plays, and Busy
+	// those that are left unmeasured: at a fixed pace, they found the device busy
+	// with its reaction to a play before.
+	Trials, Planned, Measured, Busy int
 	// Hits are the words that have reacted often enough to be a hit whatever
 	// their remaining plays bring; LastHit is the latest of this session.
 	Hits    int
@@ -92,7 +96,7 @@ type Standing struct {
 }
 
 // Left is how many plays are still to be measured.
-func (t Standing) Left() int { return t.Planned - t.Measured }
+func (t Standing) Left() int { return t.Planned - t.Measured - t.Busy }
 
 // Standing returns where the campaign stands by what is stored, under the rules
 // of the spec.
@@ -133,7 +137,10 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 		if err != nil {
 			return score.standing, err
 		}
-		jobs := remaining(r.Store.Trials(), progress)
+		jobs, err := r.left(progress)
+		if err != nil {
+			return score.standing, err
+		}
 		if len(jobs) == 0 || r.Stopped() {
 			break
 		}
@@ -304,6 +311,18 @@ func (p *pass) speakAhead(ctx context.Context, g *errgroup.Group, jobs []job, ah
 	return ready
 }
 
+// left lists what is left to play.
+func (r *Runner) left(progress *results.Progress) ([]job, error) {
+	if !r.Spec.Protocol.Pace.Fixed() {
+		return remaining(r.Store.Trials(), progress), nil
+	}
+	takes, err := r.Store.Takes()
+	if err != nil {
+		return nil, err
+	}
+	return untaken(r.Store.Trials(), takes), nil
+}
+
 // playJob plays what is left of a trial and stores each play before the next.
 func (p *pass) playJob(ctx context.Context, number int, b *Bench, j spoken) error {
 	if p.Stopped() {
@@ -312,8 +331,11 @@ func (p *pass) playJob(ctx context.Context, number int, b *Bench, j spoken) erro
 	if j.err != nil && !concernsOneWord(j.err) {
 		return fmt.Errorf("speaking %q: %w", j.trial.Word, j.err)
 	}
+	if p.Spec.Protocol.Pace.Fixed() && j.err == nil {
+		return p.playPaced(ctx, number, b, j)
+	}
 	for _, index := range j.plays {
-		a, err := p.playOnce(ctx, number, b, j, index)
+		a, err := p.playOnce(ctx, number, b, j, index, nil)
 		if err != nil || p.Stopped() {
 			return err
 		}
@@ -325,8 +347,10 @@ func (p *pass) playJob(ctx context.Context, number int, b *Bench, j spoken) erro
 }
 
 // playOnce plays a trial's play and stores the attempt. With the run stopped it
-// plays nothing.
-func (p *pass) playOnce(ctx context.Context, number int, b *Bench, j spoken, index int) (results.Attempt, error) {
+// plays nothing. Where there is a pace, the device is not waited for, and the
+// attempt is stored, with all that was observed up to then, when the pace says;
+// with the run stopped meanwhile it is not.
+func (p *pass) playOnce(ctx context.Context, number int, b *Bench, j spoken, index int, pace *pace) (results.Attempt, error) {
 	play := results.PlayID{Trial: j.trial.ID, Index: index}
 	a := results.Attempt{
 		Play:    play,
@@ -336,9 +360,12 @@ func (p *pass) playOnce(ctx context.Context, number int, b *Bench, j spoken, ind
 		Wall:    time.Now(),
 		Rule:    p.Spec.Rules().Text,
 	}
-	restless, err := p.settle(ctx, b)
-	if err != nil || p.Stopped() {
-		return a, err
+	restless := ""
+	if pace == nil {
+		var err error
+		if restless, err = p.settle(ctx, b); err != nil || p.Stopped() {
+			return a, err
+		}
 	}
 	var verdict oracle.Verdict
 	var fatal error
@@ -350,7 +377,16 @@ func (p *pass) playOnce(ctx context.Context, number int, b *Bench, j spoken, ind
 	default:
 		verdict, fatal = p.attempt(ctx, b, j.clip, &a)
 	}
-	if err := p.Store.AppendObserved(p.observed(b, a), a); err != nil {
+	until := heard(a)
+	if pace != nil && fatal == nil {
+		if over := pace.over(a); over > 0 {
+			until = max(until, over)
+			if err := p.wait(ctx, b, until); err != nil || p.Stopped() {
+				return a, err
+			}
+		}
+	}
+	if err := p.Store.AppendObserved(p.observed(b, a, until), a); err != nil {
 		return a, errors.Join(err, fatal)
 	}
 	if fatal != nil {
@@ -377,17 +413,20 @@ func (p *pass) settle(ctx context.Context, b *Bench) (restless string, err error
 	return restless, err
 }
 
-// observed is what the bench recorded up to the end of the attempt.
-func (p *pass) observed(b *Bench, a results.Attempt) results.Observed {
-	if b.Observed == nil {
-		return results.Observed{}
-	}
+// heard is how far the attempt was watched, or 0 where nothing sounded.
+func heard(a results.Attempt) bench.Instant {
 	until := a.Sound.End
 	for _, o := range a.Observations {
 		until = max(until, o.Watched.End)
 	}
-	if until == 0 {
-		return results.Observed{} // nothing sounded; it comes with the next
+	return until
+}
+
+// observed is what the bench recorded up to the instant, to be stored with the
+// attempt.
+func (p *pass) observed(b *Bench, a results.Attempt, until bench.Instant) results.Observed {
+	if b.Observed == nil || until == 0 {
+		return results.Observed{} // what there is comes with the next attempt
 	}
 	o := b.Observed(until)
 	o.Session, o.Bench = a.Session, a.Bench
@@ -510,6 +549,7 @@ func patience(clip tts.Clip, oracles []oracle.Oracle) time.Duration {
 type score struct {
 	mu       sync.Mutex
 	hitRate  float64
+	paced    bool
 	standing Standing
 	trials   map[results.TrialID]*counts
 }
@@ -520,11 +560,14 @@ type counts struct {
 
 // newScore counts what is stored already, under the rules of today.
 func (r *Runner) newScore() (*score, error) {
-	report, err := results.Tally(r.Store.Reader, r.Spec.Judging())
+	judging := r.Spec.Judging()
+	judging.Trials = nil // plays are all that is counted
+	report, err := results.Tally(r.Store.Reader, judging)
 	if err != nil {
 		return nil, err
 	}
-	s := &score{hitRate: r.Spec.Judge.HitRate, trials: map[results.TrialID]*counts{}}
+	s := &score{hitRate: r.Spec.Judge.HitRate, paced: r.Spec.Protocol.Pace.Fixed(), trials: map[results.TrialID]*counts{}}
+	s.standing.Busy = report.Totals.Busy
 	for _, row := range slices.Concat(report.Words, report.Controls) {
 		s.trials[row.Trial.ID] = &counts{reacted: row.Reacted, measured: row.Measured}
 		s.standing.Planned += row.Trial.Plays
@@ -553,6 +596,9 @@ func (s *score) add(t results.Trial, a results.Attempt, v oracle.Verdict, report
 	if a.State != bench.Unmeasured {
 		c.measured++
 		s.standing.Measured++
+	}
+	if s.paced && c.reacted > 0 && a.Fault == bench.FaultDevice && a.Sound.Duration() > 0 {
+		s.standing.Busy++
 	}
 	if a.State == bench.Reacted {
 		was := results.IsHit(c.reacted, t.Plays, s.hitRate)

@@ -106,8 +106,60 @@ type ProtocolSpec struct {
 	// Plays is how often a word is played.
 	Plays int `yaml:"plays"`
 	// Tries is how often a play that could not be measured is tried in one
-	// session, before it is left to a resumed one.
+	// session, before it is left to a resumed one; at a fixed pace, a trial.
 	Tries int `yaml:"tries"`
+	// Pace is when plays begin.
+	Pace PaceSpec `yaml:"pace"`
+}
+
+// PaceSpec is when plays begin.
+type PaceSpec struct {
+	Kind PaceKind `yaml:"kind"`
+	// Rest is how long a trial at a fixed pace waits before its idle stretch, so
+	// that what the play before drew does not reach into it.
+	Rest time.Duration `yaml:"rest"`
+	// Stretch is the length of a trial's idle stretch, and of the stretch
+	// after it, in which its plays begin at equal distances: the paper's d,
+	// section 4.1.2.
+	Stretch time.Duration `yaml:"stretch"`
+}
+
+// PaceKind is the name of a pace.
+type PaceKind string
+
+// The paces.
+const (
+	// PaceSettled: before each play the device comes to rest; see SettleSpec.
+	PaceSettled PaceKind = "settled"
+	// PaceFixed: a trial is an idle stretch and one with its plays, in which
+	// nothing waits for the device, as in section 4.1.2 of the paper. It is
+	// played whole or not at all, and only such a trial can be judged as one.
+	PaceFixed PaceKind = "fixed"
+)
+
+// PaperStretch is the length of the paper's two stretches, section 4.1.2.
+const PaperStretch = time.Minute
+
+// wordLength is what the pace allows for a word and the loudspeaker's latency.
+// Longer words make the plays after them late.
+const wordLength = time.Second
+
+// Fixed says whether the pace is the fixed one.
+func (p PaceSpec) Fixed() bool { return p.Kind == PaceFixed }
+
+// slot is the time from one play to the next, of so many.
+func (p PaceSpec) slot(plays int) time.Duration { return p.Stretch / time.Duration(plays) }
+
+func (p PaceSpec) validate() error {
+	switch {
+	case p.Kind != PaceSettled && p.Kind != PaceFixed:
+		return fmt.Errorf("kind: %q is not one of: settled, fixed", p.Kind)
+	case p.Rest < 0:
+		return fmt.Errorf("rest: %v is negative", p.Rest)
+	case p.Stretch <= 0 || p.Stretch > time.Hour:
+		return fmt.Errorf("stretch: %v is not between nothing and an hour", p.Stretch)
+	}
+	return nil
 }
 
 // ControlsSpec is the controls section of a spec. The wake word is in any case
@@ -131,6 +183,9 @@ type JudgeSpec struct {
 	Engine  engine.Rule       `yaml:"engine"`
 	Light   light.Rule        `yaml:"light"`
 	Traffic traffic.BurstRule `yaml:"traffic"`
+	// TTest judges the packets of a whole trial, where it was played at a fixed
+	// pace. It has no part in the verdict.
+	TTest traffic.TTestRule `yaml:"ttest"`
 	// Verdict says how the oracles' readings of a play become one: the name of
 	// the oracle that decides, "any" or "all". By default the engine decides
 	// where there is one, else the light, else the traffic.
@@ -150,14 +205,18 @@ type RankSpec struct {
 // Default returns the spec that a campaign file starts from.
 func Default() Spec {
 	return Spec{
-		Seed:     1,
-		Protocol: ProtocolSpec{Kind: "exhaustive", Plays: PaperPlays, Tries: 3},
+		Seed: 1,
+		Protocol: ProtocolSpec{
+			Kind: "exhaustive", Plays: PaperPlays, Tries: 3,
+			Pace: PaceSpec{Kind: PaceSettled, Rest: 10 * time.Second, Stretch: PaperStretch},
+		},
 		Bench:    BenchSpec{Settle: SettleSpec{Quiet: 2 * time.Second, Limit: 30 * time.Second}},
 		Controls: ControlsSpec{Plays: 3, Retry: 30 * time.Second},
 		Judge: JudgeSpec{
 			Engine:  engine.DefaultRule(),
 			Light:   light.DefaultRule(),
 			Traffic: traffic.DefaultBurstRule(),
+			TTest:   traffic.TTestRule{Threshold: traffic.PaperTTestRule().Threshold},
 			HitRate: results.PaperHitRate,
 		},
 		Rank: RankSpec{Metric: phoneme.MetricDoubleMetaphone, Order: results.OrderDistance},
@@ -280,13 +339,46 @@ func (s *Spec) validate() error {
 	if s.Controls.Every > 0 && !s.Bench.Physical() {
 		return errors.New("controls.every: a software bench does not go deaf; leave it out")
 	}
+	if err := s.Protocol.Pace.validate(); err != nil {
+		return fmt.Errorf("protocol.pace.%w", err)
+	}
 	for _, rule := range s.rules() {
 		if err := rule.Validate(); err != nil {
 			return fmt.Errorf("judge.%s.%w", rule.oracle, err)
 		}
 	}
+	if err := s.tTest().Validate(); err != nil {
+		return fmt.Errorf("judge.ttest.%w", err)
+	}
+	if err := s.keepsPace(); err != nil {
+		return err
+	}
 	if v := s.Judge.Verdict; v != "" && v != oracle.FusionAny && v != oracle.FusionAll && !slices.Contains(s.Bench.oracles(), string(v)) {
 		return fmt.Errorf("judge.verdict: %q is neither any, all, nor an oracle of this bench: %s", v, strings.Join(s.Bench.oracles(), ", "))
+	}
+	return nil
+}
+
+// keepsPace returns an error unless what a play takes fits between two plays at
+// the fixed pace.
+func (s Spec) keepsPace() error {
+	if !s.Protocol.Pace.Fixed() {
+		return nil
+	}
+	if !s.Bench.Physical() {
+		return errors.New("protocol.pace.kind: a software bench has no time to keep; leave it out")
+	}
+	plays, key := s.Protocol.Plays, "protocol.plays"
+	if s.Controls.Every > 0 && s.Controls.Plays > plays {
+		plays, key = s.Controls.Plays, "controls.plays"
+	}
+	slot := s.Protocol.Pace.slot(plays)
+	watched := map[string]time.Duration{light.Name: s.Judge.Light.Watch(), traffic.Name: s.Judge.Traffic.Watch()}
+	for _, name := range s.Bench.oracles() {
+		if need := wordLength + watched[name]; slot < need {
+			return fmt.Errorf("protocol.pace.stretch: %v is %v for each of %d plays, but a word and the %v that judge.%s watches after it take %v; lengthen it, or lower %s",
+				s.Protocol.Pace.Stretch, slot, plays, watched[name], name, need, key)
+		}
 	}
 	return nil
 }
@@ -398,7 +490,33 @@ func (s Spec) VoicesByName() map[string]tts.Voice {
 
 // Judging returns how the spec judges a campaign.
 func (s Spec) Judging() results.Judging {
-	return results.Judging{Rules: s.Rules(), Metric: s.Rank.Metric, HitRate: s.Judge.HitRate}
+	j := results.Judging{Rules: s.Rules(), Metric: s.Rank.Metric, HitRate: s.Judge.HitRate}
+	if s.Protocol.Pace.Fixed() {
+		j.Stretch = s.Protocol.Pace.Stretch
+	}
+	if s.Bench.Traffic != nil {
+		j.Trials = append(j.Trials, trialRule(s.tTest()))
+	}
+	return j
+}
+
+// tTest is the rule with the length of the stretches that it compares.
+func (s Spec) tTest() traffic.TTestRule {
+	rule := s.Judge.TTest
+	rule.Duration = s.Protocol.Pace.Stretch
+	return rule
+}
+
+// trialRule judges the sizes of a trial's packets, as the paper does.
+func trialRule(rule traffic.TTestRule) oracle.TrialRule {
+	return oracle.TrialRule{
+		Name: "ttest",
+		Text: rule.String(),
+		Judge: func(t oracle.Trial) oracle.TrialReading {
+			r := rule.Judge(t.Packets, t.Packets, t.Idle, t.Probe)
+			return oracle.TrialReading{State: r.State, P: r.Sizes.P, Inapplicable: r.Sizes.Inapplicable}
+		},
+	}
 }
 
 // YAML returns the spec with every default filled in.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"wakefuzz/campaign"
 	"wakefuzz/oracle/engine/openwakeword"
@@ -140,7 +141,7 @@ func TestFrozenSpecIsTheSpec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{smallSpec, physicalSpec, string(every)} {
+	for _, text := range []string{smallSpec, physicalSpec, pacedSpec, string(every)} {
 		spec := parse(t, text)
 		frozen, err := spec.YAML()
 		if err != nil {
@@ -158,8 +159,8 @@ func TestFrozenSpecIsTheSpec(t *testing.T) {
 
 // show prints a spec with what its pointer points to.
 func show(s campaign.Spec) string {
-	parts := []*campaign.Driver{s.Bench.Engine, s.Bench.Player, s.Bench.Light}
-	s.Bench.Engine, s.Bench.Player, s.Bench.Light = nil, nil, nil
+	parts := []*campaign.Driver{s.Bench.Engine, s.Bench.Player, s.Bench.Light, s.Bench.Traffic}
+	s.Bench.Engine, s.Bench.Player, s.Bench.Light, s.Bench.Traffic = nil, nil, nil, nil
 	text := fmt.Sprintf("%+v", s)
 	for _, d := range parts {
 		if d != nil {
@@ -175,15 +176,17 @@ func TestPlanDiff(t *testing.T) {
 		change func(*campaign.Spec)
 		want   []string
 	}{
-		"nothing":   {func(*campaign.Spec) {}, nil},
-		"judging":   {func(s *campaign.Spec) { s.Judge.HitRate, s.Judge.Engine.Threshold = 0.5, 0.9 }, nil},
-		"ranking":   {func(s *campaign.Spec) { s.Rank.Order = "rate" }, nil},
-		"workers":   {func(s *campaign.Spec) { s.Bench.Workers = 7 }, nil},
-		"tries":     {func(s *campaign.Spec) { s.Protocol.Tries = 7 }, nil},
-		"plays":     {func(s *campaign.Spec) { s.Protocol.Plays = 5 }, []string{"protocol.plays: 4 -> 5"}},
-		"limit":     {func(s *campaign.Spec) { s.Words.Limit = 0 }, []string{"words.limit: 3 -> (none)"}},
-		"a voice":   {func(s *campaign.Spec) { s.Voices[0].Name = "slt" }, []string{"voices: "}},
-		"the model": {func(s *campaign.Spec) { s.Bench.Engine.Options = &openwakeword.Options{Model: "x"} }, []string{"bench.engine.model: alexa_v0.1 -> x", "bench.engine.noise_dbfs: ", "bench.engine.window: "}},
+		"nothing":    {func(*campaign.Spec) {}, nil},
+		"judging":    {func(s *campaign.Spec) { s.Judge.HitRate, s.Judge.Engine.Threshold = 0.5, 0.9 }, nil},
+		"ranking":    {func(s *campaign.Spec) { s.Rank.Order = "rate" }, nil},
+		"workers":    {func(s *campaign.Spec) { s.Bench.Workers = 7 }, nil},
+		"tries":      {func(s *campaign.Spec) { s.Protocol.Tries = 7 }, nil},
+		"the pace":   {func(s *campaign.Spec) { s.Protocol.Pace.Rest = time.Minute }, []string{"protocol.pace.rest: 10s -> 1m0s"}},
+		"the t-test": {func(s *campaign.Spec) { s.Judge.TTest.Threshold = 0.05 }, nil},
+		"plays":      {func(s *campaign.Spec) { s.Protocol.Plays = 5 }, []string{"protocol.plays: 4 -> 5"}},
+		"limit":      {func(s *campaign.Spec) { s.Words.Limit = 0 }, []string{"words.limit: 3 -> (none)"}},
+		"a voice":    {func(s *campaign.Spec) { s.Voices[0].Name = "slt" }, []string{"voices: "}},
+		"the model":  {func(s *campaign.Spec) { s.Bench.Engine.Options = &openwakeword.Options{Model: "x"} }, []string{"bench.engine.model: alexa_v0.1 -> x", "bench.engine.noise_dbfs: ", "bench.engine.window: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := parse(t, smallSpec)

@@ -26,6 +26,13 @@ type Judging struct {
 	Metric phoneme.Metric
 	// HitRate is the share of its plays that makes a word a hit; see [IsHit].
 	HitRate float64
+	// Trials judge trials as a whole, each by itself: none of them has a part
+	// in the verdicts.
+	Trials []oracle.TrialRule
+	// Stretch is the length of the idle stretch before a trial, and that of the
+	// stretch that holds its plays. It is 0 for a campaign that was not played
+	// at a fixed pace.
+	Stretch time.Duration
 }
 
 // Report is what a store says under some judging.
@@ -40,6 +47,8 @@ type Report struct {
 	// and Agreements has an entry for each two of them.
 	Oracles    []string
 	Agreements []Agreement
+	// Wholes has an entry for each of the judging's trial rules.
+	Wholes []Whole
 }
 
 // Row is what was found out about one trial.
@@ -52,6 +61,8 @@ type Row struct {
 	// ByOracle is what each of the report's oracles read by itself, in their
 	// order, whatever became the verdict.
 	ByOracle []Readings
+	// Trials is what each of the judging's trial rules said, in their order.
+	Trials []oracle.TrialReading
 	// Rate is k/n, or 0 where n is 0. Lower and Upper are its 95 % interval;
 	// see [Wilson].
 	Rate, Lower, Upper float64
@@ -93,6 +104,23 @@ type Agreement struct {
 	Plays [bench.Reacted + 1][bench.Reacted + 1]int
 }
 
+// Whole says what a rule found that judges trials as a whole, those of controls
+// included.
+type Whole struct {
+	Rule oracle.TrialRule
+	// Trials counts them by what the rule read, and Inapplicable those that it
+	// could not judge, by the reason.
+	Trials       [bench.Reacted + 1]int
+	Inapplicable map[string]int
+}
+
+func (w *Whole) add(r oracle.TrialReading) {
+	w.Trials[r.State]++
+	if r.State == bench.Unmeasured {
+		w.Inapplicable[r.Inapplicable]++
+	}
+}
+
 // Totals are sums over all trials: of plays and attempts, those of controls
 // included.
 type Totals struct {
@@ -100,6 +128,9 @@ type Totals struct {
 	// Unjudged plays have an attempt that counts, but the rules can't judge
 	// what it observed.
 	Planned, Measured, Unjudged, Failed int
+	// Busy is how many of the Failed ones are left so: at a fixed pace, they
+	// found the device busy with its reaction to a play before.
+	Busy int
 	// Attempts is how many are stored, and Voided how many of those were voided.
 	Attempts, Voided int
 	// Words is how many trials of words are planned, and Hits how many of
@@ -111,8 +142,9 @@ type Totals struct {
 	Disagreements int
 }
 
-// Complete reports whether every planned play has an attempt that counts.
-func (t Totals) Complete() bool { return t.Measured+t.Unjudged == t.Planned }
+// Complete reports whether every planned play has an attempt that counts, or
+// will never have one.
+func (t Totals) Complete() bool { return t.Measured+t.Unjudged+t.Busy == t.Planned }
 
 // outcome is what is known of a play: the verdict on the attempt that counts.
 type outcome struct {
@@ -147,14 +179,22 @@ func Tally(r *Reader, j Judging) (Report, error) {
 	of := func(slot int) []bench.State {
 		return readings[slot*len(report.Oracles):][:len(report.Oracles)]
 	}
+	var takes *Takes // of a campaign at a fixed pace
+	if j.Stretch > 0 {
+		takes = newTakes(r.plan)
+	}
 	for a, err := range r.Attempts() {
 		if err != nil {
 			return Report{}, err
 		}
 		t.Attempts++
 		slot := r.plan.first[r.plan.places[a.Play.Trial]] + a.Play.Index
+		void := voided[attemptKey{slot, a.Number}]
+		if takes != nil {
+			takes.add(slot, a, void)
+		}
 		plays[slot].attempted = true
-		if counts(a.State, voided[attemptKey{slot, a.Number}]) {
+		if counts(a.State, void) {
 			verdict := j.Rules.Judge(a.Sound, a.Observations)
 			plays[slot] = judged(a, verdict, j.Rules.Fusion)
 			for i, name := range report.Oracles {
@@ -165,8 +205,18 @@ func Tally(r *Reader, j Judging) (Report, error) {
 
 	wake := wakeWord{metric: j.Metric, pronunciation: phoneme.MetricPhonemes.Code("", report.Campaign.WakePronunciation)}
 	wake.code = j.Metric.Code(report.Campaign.WakeWord, report.Campaign.WakePronunciation)
+	rows := make([]Row, len(r.plan.trials))
+	if len(j.Trials) > 0 {
+		if err := r.judgeTrials(j, takes, rows); err != nil {
+			return Report{}, err
+		}
+	}
+	for _, rule := range j.Trials {
+		report.Wholes = append(report.Wholes, Whole{Rule: rule, Inapplicable: map[string]int{}})
+	}
 	for i, trial := range r.plan.trials {
-		row := Row{Trial: trial}
+		row := rows[i]
+		row.Trial = trial
 		wake.compare(&row)
 		row.add(plays[r.plan.first[i]:r.plan.first[i+1]], t)
 		row.ByOracle = make([]Readings, len(report.Oracles))
@@ -179,6 +229,12 @@ func Tally(r *Reader, j Judging) (Report, error) {
 			}
 		}
 		row.Hit = IsHit(row.Reacted, trial.Plays, j.HitRate)
+		for i, reading := range row.Trials {
+			report.Wholes[i].add(reading)
+		}
+		if takes != nil {
+			t.Busy += takes.Busy(trial.ID)
+		}
 		if trial.Role == RolePositive {
 			report.Controls = append(report.Controls, row)
 			continue

@@ -67,7 +67,7 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	if h.speaker, err = speaker.New(*spec.Bench.Player.Options.(*speaker.Options), h.clock); err != nil {
 		return nil, fmt.Errorf("bench.player: %w", err)
 	}
-	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: h.speaker.Facts(), Settle: h.settle, Close: h.close}
+	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: h.speaker.Facts(), Settle: h.settle, Now: h.clock.Now, Close: h.close}
 	if h.traffic != nil {
 		b.Observed = h.observed
 	}

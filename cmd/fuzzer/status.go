@@ -59,12 +59,18 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 	line("campaign", "%s, wake word %q, plan %x", c.Name, c.WakeWord, c.PlanHash[:6])
 	line("state", "%s", state(dir, store, report))
 	line("plays", "%d of %d measured, %d words", report.Totals.Measured, report.Totals.Planned, len(report.Words))
-	if report.Totals.Failed > 0 {
-		line("failed", "%d plays were tried and could not be measured", report.Totals.Failed)
+	if failed := report.Totals.Failed - report.Totals.Busy; failed > 0 {
+		line("failed", "%d plays were tried and could not be measured", failed)
+	}
+	if report.Totals.Busy > 0 {
+		line("busy", "%d plays found the device busy with its reaction to one before", report.Totals.Busy)
 	}
 	line("hits", "%d words at %g or more, by %s", report.Totals.Hits, spec.Judge.HitRate, spec.Rules().Text)
 	for _, control := range report.Controls {
 		line("control", "%s by %s: %d of %d", control.Trial.Word, control.Trial.Voice, control.Reacted, control.Measured)
+	}
+	for _, text := range export.Wholes(report) {
+		line("trials", "%s", text)
 	}
 	if n := len(sessions); n > 0 {
 		last := sessions[n-1]
@@ -81,7 +87,7 @@ func state(dir string, store *results.Reader, report results.Report) string {
 	switch {
 	case store.RunnerPID() != 0:
 		return fmt.Sprintf("running, PID %d", store.RunnerPID())
-	case report.Totals.Measured == report.Totals.Planned:
+	case report.Totals.Measured+report.Totals.Busy == report.Totals.Planned:
 		return "complete"
 	default:
 		return "stopped; go on with: fuzzer resume " + dir

@@ -23,8 +23,9 @@ type TTestRule struct {
 	// Threshold is the p-value, the paper's t, below which the device has
 	// reacted.
 	Threshold float64 `yaml:"threshold"`
-	// Duration is the length of each stretch, the paper's d.
-	Duration time.Duration `yaml:"duration"`
+	// Duration is the length of each stretch, the paper's d. It is a matter of
+	// the pace at which the trials were played.
+	Duration time.Duration `yaml:"-"`
 }
 
 // PaperTTestRule has the paper's numbers: the lower of the two thresholds of

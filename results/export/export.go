@@ -57,7 +57,20 @@
 // agreements says for each two oracles how many plays they read as what; table
 // and markdown have that as a table. None of this is there with one oracle.
 //
-// In csv, rates have 4 decimals, peak has 6 and latency_ms has 1, so that equal
+// Where trials are judged as a whole too, as they are where there is traffic,
+// two more columns follow for each rule of that kind, of which there is one,
+// ttest: the t-test of section 4.1.2 of the paper.
+//
+//	ttest             reacted or quiet; n.a. where it can't be applied, as to a
+//	                  campaign that was not played at a fixed pace
+//	ttest_p           its p-value; empty where it is n.a.
+//
+// In json they are trials.ttest.state, null for n.a., and trials.ttest.p, and
+// trials.ttest.inapplicable says why there is none. In the formats for people
+// the columns are only there for a campaign at a fixed pace, and the reasons
+// stand below.
+//
+// In csv, rates have 4 decimals, peak and p-values have 6 and latency_ms has 1, so that equal
 // reports are equal byte for byte. rate and peak are empty (null in json) where
 // nothing was measured, latency_ms where nothing reacted. A text that a
 // spreadsheet would take for a formula, because it begins with one of = + - @,

@@ -191,9 +191,41 @@ func watchedTwice(r results.Report) results.Report {
 	return r
 }
 
+// judgedWhole is the report as it is where a rule judges trials as a whole: it
+// can speak of all but those of which a play was not measured.
+func judgedWhole(r results.Report, stretch time.Duration) results.Report {
+	rule := oracle.TrialRule{Name: "ttest", Text: "t-test of packet sizes p < 0.42, over 1m0s"}
+	r.Judging.Trials, r.Judging.Stretch = []oracle.TrialRule{rule}, stretch
+	whole := results.Whole{Rule: rule, Inapplicable: map[string]int{}}
+	r.Words, r.Controls = slices.Clone(r.Words), slices.Clone(r.Controls)
+	for _, rows := range [][]results.Row{r.Words, r.Controls} {
+		for i := range rows {
+			row := &rows[i]
+			reading := oracle.TrialReading{State: bench.Quiet, P: 0.75}
+			switch {
+			case stretch == 0:
+				reading = oracle.TrialReading{Inapplicable: "the plays were not at a fixed pace"}
+			case row.Measured < row.Trial.Plays:
+				reading = oracle.TrialReading{Inapplicable: "it was cut off after " + strconv.Itoa(row.Measured) + " of 10 plays"}
+			case row.Reacted > 5:
+				reading = oracle.TrialReading{State: bench.Reacted, P: 0.0123456}
+			}
+			row.Trials = []oracle.TrialReading{reading}
+			whole.Trials[reading.State]++
+			if reading.Inapplicable != "" {
+				whole.Inapplicable[reading.Inapplicable]++
+			}
+		}
+	}
+	r.Wholes = []results.Whole{whole}
+	return r
+}
+
 func TestGolden(t *testing.T) {
 	night := sample(t)
 	twice := watchedTwice(night)
+	paced, settled := judgedWhole(night, time.Minute), judgedWhole(twice, 0)
+	paced.Totals.Busy = 1
 	disagreeing := night
 	disagreeing.Totals.Disagreements, disagreeing.Totals.Unjudged, disagreeing.Totals.Voided = 1, 3, 1
 	for name, c := range map[string]struct {
@@ -218,6 +250,14 @@ func TestGolden(t *testing.T) {
 		"oracles.md":       {twice, export.Markdown, export.Default},
 		"oracles.csv":      {twice, export.CSV, export.Default},
 		"oracles.json":     {twice, export.JSON, export.Hits},
+		"trials.txt":       {paced, export.Table, export.All},
+		"trials.md":        {paced, export.Markdown, export.Default},
+		"trials.tex":       {paced, export.LaTeX, export.Default},
+		"trials.csv":       {paced, export.CSV, export.Default},
+		"trials.json":      {paced, export.JSON, export.Default},
+		"trials5.txt":      {paced, export.Table5, export.Default},
+		"settled.txt":      {settled, export.Table, export.Default},
+		"settled.csv":      {settled, export.CSV, export.Default},
 		"empty.tex":        {report(t, word("next", "N EH1 K S T", 0, 10)), export.LaTeX, export.Default},
 	} {
 		var got bytes.Buffer
@@ -259,6 +299,12 @@ func TestColumnsAreOnlyAddedTo(t *testing.T) {
 	for i := range one {
 		if !slices.Equal(one[i], two[i][:len(one[i])]) || len(two[i]) != len(one[i])+4 {
 			t.Errorf("%v became %v", one[i], two[i])
+		}
+	}
+	whole := rows(judgedWhole(watchedTwice(night), time.Minute))
+	for i := range two {
+		if !slices.Equal(two[i], whole[i][:len(two[i])]) || len(whole[i]) != len(two[i])+2 {
+			t.Errorf("%v became %v", two[i], whole[i])
 		}
 	}
 	// Which columns there are does not depend on what has been played.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -12,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"wakefuzz/bench"
+	"wakefuzz/oracle"
 	"wakefuzz/results"
 )
 
@@ -39,11 +41,66 @@ func layout(report results.Report) []column {
 		{"peak", false, func(r results.Row) string { return ifAny(r.Measured, "%.3f", r.Peak) }},
 		{"latency", false, func(r results.Row) string { return ifAny(r.Reacted, "%.0f ms", milliseconds(r.Latency)) }},
 	}
-	if len(voices(report)) > 1 {
-		return all
+	if len(voices(report)) <= 1 {
+		all = slices.Delete(all, 1, 2)
 	}
-	return slices.Delete(all, 1, 2)
+	if report.Judging.Stretch == 0 {
+		return all // no trial could be judged
+	}
+	for i, rule := range report.Judging.Trials {
+		all = append(all,
+			column{rule.Name, true, func(r results.Row) string { return stateOf(r.Trials[i]) }},
+			column{rule.Name + " p", false, func(r results.Row) string { return ifAny(int(r.Trials[i].State), "%.3f", r.Trials[i].P) }})
+	}
+	return all
 }
+
+// wholes is what was found of a control as a whole.
+func wholes(report results.Report, row results.Row) string {
+	text := ""
+	for i, r := range row.Trials {
+		if r.State != bench.Unmeasured {
+			text += fmt.Sprintf("; %s %s, p %.3f", report.Judging.Trials[i].Name, r.State, r.P)
+		}
+	}
+	return text
+}
+
+// inapplicable stands for what a rule says of a trial that it can't judge.
+const inapplicable = "n.a."
+
+func stateOf(r oracle.TrialReading) string {
+	if r.State == bench.Unmeasured {
+		return inapplicable
+	}
+	return r.State.String()
+}
+
+// Wholes says of each rule that judges trials as a whole what it found, and why
+// it could not be applied, a line each. It is empty where there is no such rule.
+func Wholes(report results.Report) []string {
+	var lines []string
+	for _, w := range report.Wholes {
+		if report.Judging.Stretch > 0 {
+			lines = append(lines, fmt.Sprintf("%s: %s reacted, %d quiet, %d %s; rule: %s",
+				w.Rule.Name, count(w.Trials[bench.Reacted], "trial"), w.Trials[bench.Quiet], w.Trials[bench.Unmeasured], inapplicable, w.Rule.Text))
+		}
+		reasons := slices.SortedFunc(maps.Keys(w.Inapplicable), func(a, b string) int {
+			return cmp.Or(cmp.Compare(w.Inapplicable[b], w.Inapplicable[a]), cmp.Compare(a, b))
+		})
+		for i, why := range reasons {
+			if i == maxReasons {
+				lines = append(lines, fmt.Sprintf("%s: %s for %d reasons more; json has them", w.Rule.Name, inapplicable, len(reasons)-i))
+				break
+			}
+			lines = append(lines, fmt.Sprintf("%s: %s in %s: %s", w.Rule.Name, inapplicable, count(w.Inapplicable[why], "trial"), why))
+		}
+	}
+	return lines
+}
+
+// maxReasons is how many reasons are told.
+const maxReasons = 3
 
 func voices(report results.Report) []string {
 	var names []string
@@ -94,17 +151,23 @@ func remarks(report results.Report) []string {
 		if r.Measured > 0 && !r.Hit {
 			deaf = ": the bench did not hear it, so it may have heard nothing"
 		}
-		add("Positive control: %s %d/%d with %s%s.", plain(r.Trial.Word), r.Reacted, r.Measured, plain(r.Trial.Voice), deaf)
+		add("Positive control: %s %d/%d with %s%s%s.", plain(r.Trial.Word), r.Reacted, r.Measured, plain(r.Trial.Voice), deaf, wholes(report, r))
 	}
 	add("%s among %s; %d of %s measured, in %s.",
 		count(t.Hits, "hit"), count(t.Words, "word"), t.Measured, count(t.Planned, "play"), count(t.Sessions, "session"))
 	j := report.Judging
 	add("Rule: %s; a word is a hit from a rate of %g. Distance: %s.", plain(j.Rules.Text), j.HitRate, j.Metric)
+	for _, line := range Wholes(report) {
+		add("%s.", line)
+	}
 	if open := t.Planned - t.Measured - t.Unjudged - t.Failed; open > 0 {
 		add("Incomplete: %s not attempted yet.", count(open, "play"))
 	}
-	if t.Failed > 0 {
-		add("Incomplete: %s could not be measured.", count(t.Failed, "play"))
+	if failed := t.Failed - t.Busy; failed > 0 {
+		add("Incomplete: %s could not be measured.", count(failed, "play"))
+	}
+	if t.Busy > 0 {
+		add("%s found the device busy with its reaction to one before.", count(t.Busy, "play"))
 	}
 	if t.Unjudged > 0 {
 		add("Incomplete: this rule can't judge what was observed in %s.", count(t.Unjudged, "play"))

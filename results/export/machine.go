@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"wakefuzz/bench"
+	"wakefuzz/oracle"
 	"wakefuzz/results"
 )
 
@@ -40,6 +42,23 @@ type record struct {
 	Trial           string   `json:"trial"`
 	// ByOracle is there where the report has several oracles.
 	ByOracle map[string]counts `json:"by_oracle,omitempty"`
+	// Trials is there where trials are judged as a whole.
+	Trials map[string]whole `json:"trials,omitempty"`
+}
+
+// whole is what a rule says of a trial as a whole.
+type whole struct {
+	State        *string  `json:"state"`
+	P            *float64 `json:"p"`
+	Inapplicable string   `json:"inapplicable,omitempty"`
+}
+
+func wholeOf(r oracle.TrialReading) whole {
+	if r.State == bench.Unmeasured {
+		return whole{Inapplicable: r.Inapplicable}
+	}
+	state := r.State.String()
+	return whole{State: &state, P: known(r.P, true)}
 }
 
 // counts are what one oracle read in a trial.
@@ -82,6 +101,12 @@ func records(report results.Report, rows []results.Row) []record {
 				list[i].ByOracle[o.Oracle] = counts{Measured: o.Measured(), Reacted: o.Reacted}
 			}
 		}
+		if len(report.Judging.Trials) > 0 {
+			list[i].Trials = make(map[string]whole)
+			for j, rule := range report.Judging.Trials {
+				list[i].Trials[rule.Name] = wholeOf(r.Trials[j])
+			}
+		}
 	}
 	return list
 }
@@ -113,6 +138,9 @@ func writeCSV(w io.Writer, report results.Report) error {
 			head = append(head, cell(o+"_measured"), cell(o+"_reacted"))
 		}
 	}
+	for _, rule := range report.Judging.Trials {
+		head = append(head, cell(rule.Name), cell(rule.Name+"_p"))
+	}
 	out.Write(head) // errors stay until Flush
 	for _, r := range records(report, slices.Concat(report.Words, report.Controls)) {
 		line := []string{
@@ -126,6 +154,13 @@ func writeCSV(w io.Writer, report results.Report) error {
 		if several(report) {
 			for _, o := range report.Oracles {
 				line = append(line, strconv.Itoa(r.ByOracle[o].Measured), strconv.Itoa(r.ByOracle[o].Reacted))
+			}
+		}
+		for _, rule := range report.Judging.Trials {
+			if w := r.Trials[rule.Name]; w.State != nil {
+				line = append(line, *w.State, fixed(w.P, 6))
+			} else {
+				line = append(line, inapplicable, "")
 			}
 		}
 		out.Write(line)
@@ -204,6 +239,8 @@ type judging struct {
 	Rules   string  `json:"rules"`
 	Metric  string  `json:"metric"`
 	HitRate float64 `json:"hit_rate"`
+	// Trials are the rules that judge trials as a whole, by their names.
+	Trials map[string]string `json:"trials,omitempty"`
 }
 
 type totals struct {
@@ -211,6 +248,7 @@ type totals struct {
 	Measured      int  `json:"measured"`
 	Unjudged      int  `json:"unjudged"`
 	Failed        int  `json:"failed"`
+	Busy          int  `json:"busy,omitempty"`
 	Attempts      int  `json:"attempts"`
 	Voided        int  `json:"voided"`
 	Words         int  `json:"words"`
@@ -222,6 +260,10 @@ type totals struct {
 
 func writeJSON(w io.Writer, report results.Report) error {
 	c, j, t := report.Campaign, report.Judging, report.Totals
+	trials := map[string]string{}
+	for _, rule := range j.Trials {
+		trials[rule.Name] = rule.Text
+	}
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
@@ -235,12 +277,13 @@ func writeJSON(w io.Writer, report results.Report) error {
 			Fuzzer:            c.Fuzzer,
 			Spec:              c.Spec,
 		},
-		Judging: judging{Rules: j.Rules.Text, Metric: string(j.Metric), HitRate: j.HitRate},
+		Judging: judging{Rules: j.Rules.Text, Metric: string(j.Metric), HitRate: j.HitRate, Trials: trials},
 		Totals: totals{
 			Planned:       t.Planned,
 			Measured:      t.Measured,
 			Unjudged:      t.Unjudged,
 			Failed:        t.Failed,
+			Busy:          t.Busy,
 			Attempts:      t.Attempts,
 			Voided:        t.Voided,
 			Words:         t.Words,
