@@ -26,29 +26,31 @@ const (
 // "192.168.86.40" or "fd00::1".
 func ParseAddress(s string) (a Address, err error) {
 	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
-		a.set(ip.Unmap().AsSlice(), nil)
+		a.set(ip.Unmap().AsSlice())
 		return a, nil
 	}
 	if hw, err := net.ParseMAC(s); err == nil && len(hw) == 6 {
-		a.set(nil, hw)
+		a.set(hw)
 		return a, nil
 	}
 	return Address{}, fmt.Errorf("address %q is neither a MAC address like 68:db:f5:90:19:64 nor an IP address like 192.168.86.40 or fd00::1 (without a zone)", s)
 }
 
-// set makes it the IP address if there is one, else the MAC address.
-func (a *Address) set(ip, hw []byte) {
+// set makes it the address with these bytes: as many as a MAC or an IP address
+// has, or none.
+func (a *Address) set(b []byte) {
 	*a = Address{}
-	switch {
-	case len(ip) == 4:
+	switch len(b) { // with lengths that the compiler knows, copying is quick
+	case 4:
 		a.kind = ip4
-	case len(ip) == 16:
-		a.kind = ip6
-	case len(hw) == 6:
+		copy(a.bytes[:4], b)
+	case 6:
 		a.kind = mac
-		ip = hw
+		copy(a.bytes[:6], b)
+	case 16:
+		a.kind = ip6
+		copy(a.bytes[:], b)
 	}
-	copy(a.bytes[:], ip)
 }
 
 // IsValid reports whether there is an address.

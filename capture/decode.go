@@ -87,16 +87,16 @@ func (d *decoder) finish(f *Frame, p *parsed, packet *Packet) verdict {
 	switch {
 	case own == nil:
 		packet.Direction = Unknown
-		packet.Device.set(p.srcIP, p.srcMAC)
-		packet.Peer.set(p.dstIP, p.dstMAC)
+		packet.Device.set(either(p.srcIP, p.srcMAC))
+		packet.Peer.set(either(p.dstIP, p.dstMAC))
 	case string(from) == string(own):
 		packet.Direction = Outgoing
 		packet.Device = d.device
-		packet.Peer.set(p.dstIP, p.dstMAC)
+		packet.Peer.set(either(p.dstIP, p.dstMAC))
 	case string(to) == string(own):
 		packet.Direction = Incoming
 		packet.Device = d.device
-		packet.Peer.set(p.srcIP, p.srcMAC)
+		packet.Peer.set(either(p.srcIP, p.srcMAC))
 	default:
 		return isForeign
 	}
@@ -104,6 +104,14 @@ func (d *decoder) finish(f *Frame, p *parsed, packet *Packet) verdict {
 	packet.Size = int32(p.size)
 	packet.Payload = int32(p.payload)
 	return isPacket
+}
+
+// either is the IP address where it can be read, else the MAC address.
+func either(ip, mac []byte) []byte {
+	if ip != nil {
+		return ip
+	}
+	return mac
 }
 
 // EtherTypes, and the protocols and extension headers of IP.

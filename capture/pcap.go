@@ -57,14 +57,14 @@ func (p *pcap) next(f *Frame) error {
 	}
 	seconds, fraction := p.u32(h), p.u32(h[4:])
 	captured, length := p.u32(h[8:]), p.u32(h[12:])
-	if err := p.sizes(captured, length); err != nil {
+	if err := sizes(captured, length); err != nil {
 		return p.at(err)
 	}
 	b, err := p.peek(size + int(captured))
 	if err != nil {
 		return p.at(err)
 	}
-	p.held = len(b)
+	p.held = int64(len(b))
 	p.packet++
 	f.Link = p.link
 	f.Time = time.Unix(int64(seconds), int64(fraction)*p.tick).UTC()

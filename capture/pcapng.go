@@ -33,7 +33,6 @@ const (
 type pcapng struct {
 	*stream
 	interfaces []ngLink // of this section
-	rest       int64    // bytes of the block at hand beyond those held
 	lost       uint64   // in the sections before this one
 }
 
@@ -78,10 +77,6 @@ func (n *pcapng) block(f *Frame) (found bool, err error) {
 	if err := n.advance(); err != nil {
 		return false, err
 	}
-	if err := n.skip(n.rest); err != nil {
-		return false, err
-	}
-	n.rest = 0
 	const head, tail = 8, 4
 	h, err := n.peek(head)
 	if err != nil {
@@ -97,7 +92,6 @@ func (n *pcapng) block(f *Frame) (found bool, err error) {
 	}
 	body := int64(length) - head - tail
 
-	used := 0
 	switch kind {
 	case ngInterface, ngStatistics:
 		if body > bufferSize-head {
@@ -116,14 +110,12 @@ func (n *pcapng) block(f *Frame) (found bool, err error) {
 			return false, err
 		}
 	case ngPacket, ngOldPacket, ngSimplePacket:
-		used, err = n.frame(f, kind, body)
-		if err != nil {
+		if err := n.frame(f, kind, body); err != nil {
 			return false, err
 		}
 		found = true
 	}
-	n.held = head + used
-	n.rest = body - int64(used) + tail
+	n.held = int64(length)
 	return found, nil
 }
 
@@ -147,8 +139,7 @@ func (n *pcapng) section() error {
 	}
 	n.lost = n.dropped()
 	n.interfaces = n.interfaces[:0]
-	n.held = head
-	n.rest = int64(length) - head
+	n.held = int64(length)
 	return nil
 }
 
@@ -216,20 +207,19 @@ func (n *pcapng) options(b []byte, yield func(code uint16, value []byte)) {
 	}
 }
 
-// frame reads the frame in a block with so large a body, and says how much of
-// the body it took.
-func (n *pcapng) frame(f *Frame, kind uint32, body int64) (int, error) {
+// frame reads the frame in a block with so large a body.
+func (n *pcapng) frame(f *Frame, kind uint32, body int64) error {
 	const head = 8
 	fixed := 20
 	if kind == ngSimplePacket {
 		fixed = 4
 	}
 	if body < int64(fixed) {
-		return 0, fmt.Errorf("%w: a packet's block is too short; the file is damaged here", ErrFormat)
+		return fmt.Errorf("%w: a packet's block is too short; the file is damaged here", ErrFormat)
 	}
 	b, err := n.peek(head + fixed)
 	if err != nil {
-		return 0, early(err)
+		return early(err)
 	}
 	b = b[head:]
 
@@ -249,21 +239,20 @@ func (n *pcapng) frame(f *Frame, kind uint32, body int64) (int, error) {
 		captured, length = n.u32(b[12:]), n.u32(b[16:])
 	}
 	if uint64(id) >= uint64(len(n.interfaces)) {
-		return 0, fmt.Errorf("%w: the packet is from interface %d, of %d that the file describes; the file is damaged here", ErrFormat, id, len(n.interfaces))
+		return fmt.Errorf("%w: the packet is from interface %d, of %d that the file describes; the file is damaged here", ErrFormat, id, len(n.interfaces))
 	}
 	l := &n.interfaces[id]
 	if kind == ngSimplePacket && l.captures != 0 {
 		captured = min(captured, l.captures)
 	}
-	if err := n.sizes(captured, length); err != nil {
-		return 0, err
+	if err := sizes(captured, length); err != nil {
+		return err
 	}
 	if int64(fixed)+int64(captured) > body {
-		return 0, fmt.Errorf("%w: the packet claims %d bytes, its block has %d; the file is damaged here", ErrFormat, captured, body-int64(fixed))
+		return fmt.Errorf("%w: the packet claims %d bytes, its block has %d; the file is damaged here", ErrFormat, captured, body-int64(fixed))
 	}
-	used := fixed + int(captured)
-	if b, err = n.peek(head + used); err != nil {
-		return 0, early(err)
+	if b, err = n.peek(head + fixed + int(captured)); err != nil {
+		return early(err)
 	}
 	f.Link = l.link
 	f.Time = time.Time{}
@@ -272,7 +261,7 @@ func (n *pcapng) frame(f *Frame, kind uint32, body int64) (int, error) {
 	}
 	f.Data = b[head+fixed:]
 	f.Length = int(max(captured, length))
-	return used, nil
+	return nil
 }
 
 func (l *ngLink) time(ticks uint64) time.Time {

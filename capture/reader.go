@@ -100,7 +100,7 @@ func NewReader(in io.Reader, device Address) (*Reader, error) {
 
 // decompress finds out how the file is packed. The function it returns ends
 // the unpacking.
-func decompress(in io.Reader) (*bufio.Reader, func(), error) {
+func decompress(in io.Reader) (io.Reader, func(), error) {
 	packed := &counter{in: in}
 	window := bufio.NewReaderSize(packed, 64<<10)
 	magic, _ := window.Peek(4) // too short a file fails later, with its reason
@@ -120,9 +120,9 @@ func decompress(in io.Reader) (*bufio.Reader, func(), error) {
 		}
 		u.out, end = z, z.Close
 	default:
-		return bufio.NewReaderSize(window, bufferSize), end, nil
+		return window, end, nil
 	}
-	return bufio.NewReaderSize(u, bufferSize), end, nil
+	return u, end, nil
 }
 
 type counter struct {
@@ -169,8 +169,8 @@ func (u *unpacker) cause(err error) error {
 }
 
 // newRecords finds out which format the file has.
-func newRecords(in *bufio.Reader) (records, error) {
-	s := &stream{in: in, packet: 1}
+func newRecords(in io.Reader) (records, error) {
+	s := &stream{in: in, buffer: make([]byte, bufferSize), packet: 1}
 	b, err := s.peek(4)
 	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
@@ -251,51 +251,63 @@ func (r *Reader) Close() error {
 	return r.file.Close()
 }
 
-// stream is a file under a window that moves forward.
+// stream is a file under a window that moves forward. It is what bufio.Reader
+// would be, but that a step from record to record within the window is a matter
+// of a few instructions.
 type stream struct {
-	in      *bufio.Reader
-	offset  int64  // of the window in the file
-	held    int    // bytes of the window that the next step leaves behind
+	in         io.Reader
+	buffer     []byte
+	offset     int64 // of the buffer in the file
+	begin, end int   // of the window in the buffer
+	// held is how many bytes the next step leaves behind, from begin. A block
+	// may reach beyond the window.
+	held    int64
 	packet  uint64 // number of the packet at hand, or to come
 	swapped bool   // the file is big-endian
 }
 
 // advance leaves behind what was held. Only then does a frame's data go.
 func (s *stream) advance() error {
-	n, err := s.in.Discard(s.held)
-	s.offset += int64(n)
-	s.held -= n
-	return early(err)
-}
-
-// skip is advance over n bytes more, which needn't fit the window.
-func (s *stream) skip(n int64) error {
-	for n > 0 {
-		s.held = int(min(n, 1<<30))
-		n -= int64(s.held)
-		if err := s.advance(); err != nil {
-			return err
+	for s.held > int64(s.end-s.begin) {
+		s.held -= int64(s.end - s.begin)
+		s.begin = s.end
+		if err := s.fill(1); err != nil {
+			return early(err)
 		}
 	}
+	s.begin += int(s.held)
+	s.held = 0
 	return nil
 }
 
-// peek returns the next n bytes. The error is io.EOF where the file ends right
-// here, and ErrTruncated where it ends before the n bytes do.
+// peek returns the next n bytes, of at most bufferSize. The error is io.EOF
+// where the file ends right here, and ErrTruncated where it ends before the n
+// bytes do.
 func (s *stream) peek(n int) ([]byte, error) {
-	b, err := s.in.Peek(n)
-	if err == nil {
-		return b, nil
+	if n > s.end-s.begin {
+		if err := s.fill(n); err != nil {
+			return nil, err
+		}
 	}
-	if errors.Is(err, io.EOF) && len(b) == 0 {
-		return nil, io.EOF
+	return s.buffer[s.begin:][:n], nil
+}
+
+// fill makes the window n bytes long, and longer where that costs no wait.
+func (s *stream) fill(n int) error {
+	s.offset += int64(s.begin)
+	s.end = copy(s.buffer, s.buffer[s.begin:s.end])
+	s.begin = 0
+	more, err := io.ReadAtLeast(s.in, s.buffer[s.end:], n-s.end)
+	s.end += more
+	if s.end > 0 {
+		err = early(err)
 	}
-	return b, early(err)
+	return err
 }
 
 // early is an error where more was to come.
 func early(err error) error {
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ErrTruncated
 	}
 	return err
@@ -303,7 +315,7 @@ func early(err error) error {
 
 // at says where in the file an error is.
 func (s *stream) at(err error) error {
-	return fmt.Errorf("packet %d, at byte %d: %w", s.packet, s.offset, err)
+	return fmt.Errorf("packet %d, at byte %d: %w", s.packet, s.offset+int64(s.begin), err)
 }
 
 func (s *stream) u16(b []byte) uint16 {
@@ -321,12 +333,12 @@ func (s *stream) u32(b []byte) uint32 {
 }
 
 // sizes checks what a record claims.
-func (s *stream) sizes(captured, length uint32) error {
+func sizes(captured, length uint32) error {
+	if captured <= maxCaptured && length <= maxLength {
+		return nil
+	}
 	if captured > maxCaptured {
 		return fmt.Errorf("%w: the record claims %d captured bytes, more than the %d that are possible; the file is damaged here", ErrFormat, captured, maxCaptured)
 	}
-	if length > maxLength {
-		return fmt.Errorf("%w: the record claims a frame of %d bytes, more than the %d that are possible; the file is damaged here", ErrFormat, length, maxLength)
-	}
-	return nil
+	return fmt.Errorf("%w: the record claims a frame of %d bytes, more than the %d that are possible; the file is damaged here", ErrFormat, length, maxLength)
 }
