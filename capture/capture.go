@@ -1,5 +1,5 @@
-// Package capture reads the packets of one device, from an interface while
-// they pass or from a file.
+// Package capture reads the packets of one device, or of every device of a
+// network, from an interface while they pass or from a file.
 //
 // # Concepts
 //
@@ -9,8 +9,7 @@
 //
 // A [Source] gives packets one by one. There are two: [Listen] captures on an
 // interface, [Open] and [NewReader] read a file. Both are told the device by
-// its [Address] and give nobody else's packets; a file may be read without
-// naming a device, and then packets have no direction.
+// its [Address] and give nobody else's packets.
 //
 // A [Frame] is the same packet as bytes, with its headers measured, as long as
 // it is the latest. [Recent] keeps the headers of the latest minutes, and
@@ -27,6 +26,25 @@
 // counts its body without the cipher's header: the network and transport
 // headers, and the cipher's checksum, are inside and can't be told apart.
 //
+// # All devices
+//
+// A source that is told no device gives the packets of all that it finds, each
+// packet with its device, as if that had been named. A device is whoever sends
+// or receives under a MAC address or, where the link shows none or both are the
+// same, under an IP address. A frame from one device to another is two packets,
+// first the sender's and then the receiver's; one to a group, such as all, is
+// the sender's alone.
+//
+// What is beyond the router bears its MAC address, and is no device: whoever
+// has a public IPv4 address and talks to a private one, and from the first such
+// packet on every public address at that MAC address. So the router itself
+// appears with its own packets only. On a network without private IPv4
+// addresses, and on links without MAC addresses for public ones, nothing says
+// which end is here, and both count as devices.
+//
+// Where a capture has had its addresses taken out, so that both ends bear the
+// same, the direction is unknown.
+//
 // # Monitor mode
 //
 // A frame that travels from one station to another passes the air twice. Only
@@ -39,15 +57,15 @@
 // # Live capture
 //
 // Listen reads an AF_PACKET socket with a memory-mapped ring (TPACKET_V2). The
-// filter is in the kernel before the socket is bound, so that no packet of
-// another device ever reaches the process, not even between opening and
-// filtering. The kernel stamps the time of each packet, and counts those for
-// which the ring had no room. Waiting goes through Go's network poller: it
-// costs no thread and ends at once with the context. Nothing but CAP_NET_RAW
-// is needed, and the ring, unlike a socket's receive buffer, is not limited by
-// net.core.rmem_max without CAP_NET_ADMIN. gopacket's pcapgo.EthernetHandle
-// and afpacket.TPacket both bind before a filter can be set, and the former
-// can't be woken on a silent wire.
+// filter is in the kernel before the socket is bound, so that where a device is
+// named no packet of another ever reaches the process, not even between opening
+// and filtering. The kernel stamps the time of each packet, and counts those
+// for which the ring had no room. Waiting goes through Go's network poller: it
+// costs no thread and ends at once with the context. Nothing but CAP_NET_RAW is
+// needed, and the ring, unlike a socket's receive buffer, is not limited by
+// net.core.rmem_max without CAP_NET_ADMIN. gopacket's pcapgo.EthernetHandle and
+// afpacket.TPacket both bind before a filter can be set, and the former can't
+// be woken on a silent wire.
 //
 // # Limits
 //
@@ -76,8 +94,7 @@ type Packet struct {
 	// Time is when the kernel saw the packet, by the wall clock; it is the zero
 	// Time for the rare file that doesn't say.
 	Time time.Time
-	// Device is the address by which the source knows the device. Where it
-	// knows none, it is the sender.
+	// Device is the address by which the source knows the device.
 	Device Address
 	// Peer is the other end: its IP address where it can be read, else its MAC
 	// address.
@@ -96,7 +113,8 @@ type Direction uint8
 
 // The directions.
 const (
-	// Unknown is the direction where the source was told no device.
+	// Unknown is the direction where the source was told no device, and both
+	// ends have the same address.
 	Unknown Direction = iota
 	// Outgoing packets are sent by the device.
 	Outgoing
@@ -116,8 +134,8 @@ func (d Direction) String() string {
 	}
 }
 
-// Source gives the packets of one device in the order in which they were
-// captured. It is used by one goroutine.
+// Source gives the packets of one device, or of all, in the order in which they
+// were captured. It is used by one goroutine.
 type Source interface {
 	// Next returns the next packet. After an error there are no more, and every
 	// further call returns the same: io.EOF at the end of a file, the cause of
@@ -132,9 +150,9 @@ type Source interface {
 
 // Stats counts frames.
 type Stats struct {
-	// Packets were returned by Next.
+	// Packets were returned by Next. Without a device, a frame may be two.
 	Packets uint64
-	// Skipped were seen but are no packets of the device. A live capture leaves
+	// Skipped were seen but are no packets of the device, or of any. A live capture leaves
 	// most of them in the kernel, uncounted.
 	Skipped uint64
 	// Retries were skipped because they repeat a frame on the air.

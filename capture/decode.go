@@ -5,10 +5,11 @@ import (
 	"fmt"
 )
 
-// decoder turns frames into packets of one device.
+// decoder turns frames into packets of one device, or of all.
 type decoder struct {
-	device  Address  // none: every frame is a packet
+	device  Address  // none: all
 	retries *retries // from the first 802.11 link on
+	others  others   // where no device is named
 }
 
 // verdict is what became of a frame.
@@ -25,8 +26,9 @@ const (
 type parsed struct {
 	srcMAC, dstMAC []byte
 	srcIP, dstIP   []byte
-	size           int // bytes on the wire
-	headers        int // bytes of the frame before the payload
+	hop            Direction // which end alone is heard here, Unknown for both
+	size           int       // bytes on the wire
+	headers        int       // bytes of the frame before the payload
 	payload        int
 }
 
@@ -76,33 +78,30 @@ func (d *decoder) decode(f *Frame, packet *Packet) verdict {
 	return d.finish(f, &p, packet)
 }
 
-// finish tells whether the frame is the device's, and which way it went.
+// finish tells whose packet the frame is, and which way it went.
 func (d *decoder) finish(f *Frame, p *parsed, packet *Packet) verdict {
 	f.Headers = p.headers
+	packet.Time = f.Time
+	packet.Size = int32(p.size)
+	packet.Payload = int32(p.payload)
+	if !d.device.IsValid() {
+		return d.others.split(p, packet)
+	}
 	from, to := p.srcMAC, p.dstMAC
-	if d.device.kind == ip4 || d.device.kind == ip6 {
+	if !d.device.IsMAC() {
 		from, to = p.srcIP, p.dstIP
 	}
-	own := d.device.raw()
-	switch {
-	case own == nil:
-		packet.Direction = Unknown
-		packet.Device.set(either(p.srcIP, p.srcMAC))
-		packet.Peer.set(either(p.dstIP, p.dstMAC))
+	switch own := d.device.raw(); {
 	case string(from) == string(own):
 		packet.Direction = Outgoing
-		packet.Device = d.device
 		packet.Peer.set(either(p.dstIP, p.dstMAC))
 	case string(to) == string(own):
 		packet.Direction = Incoming
-		packet.Device = d.device
 		packet.Peer.set(either(p.srcIP, p.srcMAC))
 	default:
 		return isForeign
 	}
-	packet.Time = f.Time
-	packet.Size = int32(p.size)
-	packet.Payload = int32(p.payload)
+	packet.Device = d.device
 	return isPacket
 }
 

@@ -3,6 +3,10 @@ package capture_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,17 +152,125 @@ func TestFragmentsOfIPv4AddUp(t *testing.T) {
 	}
 }
 
-func TestWithoutADeviceEveryPacketIsGiven(t *testing.T) {
-	file := pcapFile(capture.LinkEthernet, frames(
-		capturetest.Frame(speakerHost, cloud, capturetest.TCP, 1),
-		capturetest.Frame(cloud, neighbour, capturetest.TCP, 2))...)
-	packets, _, err := read(t, file, capture.Address{})
-	if err != nil || len(packets) != 2 {
-		t.Fatalf("%d packets, %v", len(packets), err)
+// TestWithoutADevice holds a source that was told no device to giving each frame
+// as every device of the network sees it.
+func TestWithoutADevice(t *testing.T) {
+	host := func(n byte, ip4, ip6 string) capturetest.Host {
+		return capturetest.Host{MAC: fmt.Sprintf("02:00:00:00:00:%02x", n), IP4: ip4, IP6: ip6}
 	}
-	p := packets[1]
-	if p.Direction != capture.Unknown || p.Device.String() != cloud.IP4 || p.Peer.String() != neighbour.IP4 {
-		t.Errorf("got %v from %v to %v", p.Direction, p.Device, p.Peer)
+	router := host(1, "192.168.1.1", "2001:db8:1::1")
+	echo, lamp := host(10, "192.168.1.10", "2001:db8:1::10"), host(11, "192.168.1.11", "2001:db8:1::11")
+	// Whoever is beyond the router shows its MAC address.
+	cloud, lab := host(1, "203.0.113.7", "2001:db8:2::7"), host(1, "100.64.3.2", "")
+	everyone := capturetest.Host{MAC: "ff:ff:ff:ff:ff:ff", IP4: "255.255.255.255", IP6: "ff02::1"}
+	hidden := func(h capturetest.Host) capturetest.Host { h.MAC = "00:00:00:00:00:00"; return h }
+	frame, frame6 := capturetest.Frame, capturetest.Frame6
+	arp := func(from, to capturetest.Host) []byte {
+		return capturetest.Serialize(capturetest.Ethernet(from, to, layers.EthernetTypeARP), gopacket.Payload(make([]byte, 46)))
+	}
+	radio := func(w wifi) []byte { w.protected, w.body = true, ccmp(9); return w.frame() }
+	upload := frame(echo, cloud, capturetest.TCP, 9)
+
+	for _, c := range []struct {
+		name   string
+		link   capture.LinkType
+		frames [][]byte
+		want   string
+	}{
+		{"to the Internet", 1, [][]byte{upload}, "0a>203.0.113.7"},
+		{"from the Internet", 1, [][]byte{frame(cloud, echo, capturetest.TCP, 9)}, "0a<203.0.113.7"},
+		{"between two devices", 1, [][]byte{frame(echo, lamp, capturetest.UDP, 9)}, "0a>192.168.1.11 0b<192.168.1.10"},
+		{"the router for itself", 1, [][]byte{upload, frame(router, echo, capturetest.UDP, 9)}, "0a>203.0.113.7 01>192.168.1.10 0a<192.168.1.1"},
+		{"to all", 1, [][]byte{frame(echo, everyone, capturetest.UDP, 9)}, "0a>255.255.255.255"},
+		{"not IP", 1, [][]byte{arp(echo, lamp), arp(lamp, everyone)}, "0a>02:00:00:00:00:0b 0b<02:00:00:00:00:0a 0b>ff:ff:ff:ff:ff:ff"},
+		{"IPv6 through a router that is known", 1, [][]byte{upload, frame6(echo, cloud, capturetest.TCP, 9), frame6(cloud, lamp, capturetest.TCP, 9)},
+			"0a>203.0.113.7 0a>2001:db8:2::7 0b<2001:db8:2::7"},
+		{"IPv6 through one that is not", 1, [][]byte{frame6(echo, cloud, capturetest.TCP, 9)}, "0a>2001:db8:2::7 01<2001:db8:1::10"},
+		{"IPv6 to all", 1, [][]byte{upload, frame6(echo, capturetest.Host{MAC: "33:33:00:00:00:01", IP6: "ff02::1"}, capturetest.UDP, 9)}, "0a>203.0.113.7 0a>ff02::1"},
+		{"between private networks", 1, [][]byte{frame(echo, lab, capturetest.UDP, 9)}, "0a>100.64.3.2 01<192.168.1.10"},
+		{"MAC addresses taken out", 1, [][]byte{frame(hidden(echo), hidden(cloud), capturetest.UDP, 9)}, "192.168.1.10>203.0.113.7"},
+		{"all addresses taken out", 1, [][]byte{arp(hidden(echo), hidden(cloud)), frame(hidden(echo), hidden(echo), capturetest.UDP, 9)},
+			"00?00:00:00:00:00:00 192.168.1.10?192.168.1.10"},
+		{"no address at all", 1, [][]byte{{1, 2, 3}}, ""},
+		{"raw IP", capture.LinkRaw, [][]byte{upload[14:], frame(echo, lamp, capturetest.UDP, 9)[14:], frame(echo, everyone, capturetest.UDP, 9)[14:]},
+			"192.168.1.10>203.0.113.7 192.168.1.10>192.168.1.11 192.168.1.11<192.168.1.10 192.168.1.10>255.255.255.255"},
+		{"raw IPv6", capture.LinkRaw, [][]byte{frame6(echo, cloud, capturetest.UDP, 9)[14:], frame6(echo, everyone, capturetest.UDP, 9)[14:]},
+			"2001:db8:1::10>2001:db8:2::7 2001:db8:2::7<2001:db8:1::10 2001:db8:1::10>ff02::1"},
+		{"Wi-Fi, both hops of one frame", capture.LinkWiFi, [][]byte{
+			radio(wifi{toDS: true, a1: bssid, a2: echo.MAC, a3: lamp.MAC}),
+			radio(wifi{fromDS: true, a1: lamp.MAC, a2: bssid, a3: echo.MAC}),
+		}, "0a>02:00:00:00:00:0b 0b<02:00:00:00:00:0a"},
+		{"Wi-Fi, to all", capture.LinkWiFi, [][]byte{
+			radio(wifi{fromDS: true, a1: everyone.MAC, a2: bssid, a3: echo.MAC}),
+		}, ""},
+		{"Wi-Fi, from end to end", capture.LinkWiFi, [][]byte{
+			radio(wifi{a1: lamp.MAC, a2: echo.MAC, a3: bssid}),
+		}, "0a>02:00:00:00:00:0b 0b<02:00:00:00:00:0a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			packets, r, err := read(t, pcapFile(c.link, frames(c.frames...)...), capture.Address{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, p := range packets {
+				sign := map[capture.Direction]string{capture.Outgoing: ">", capture.Incoming: "<", capture.Unknown: "?"}[p.Direction]
+				got = append(got, strings.TrimPrefix(strings.TrimPrefix(p.Device.String(), "02:00:00:00:00:"), "00:00:00:00:00:")+sign+p.Peer.String())
+			}
+			if s := strings.Join(got, " "); s != c.want {
+				t.Errorf("\n got %s\nwant %s", s, c.want)
+			}
+			if s := r.Stats(); s.Packets != uint64(len(packets)) {
+				t.Errorf("counted %+v, of %d packets", s, len(packets))
+			}
+		})
+	}
+}
+
+// TestAllDevicesAgreeWithEach reads a busy network's capture without a device,
+// and holds each device's packets to what a source that was told of it gives.
+func TestAllDevicesAgreeWithEach(t *testing.T) {
+	gateway := capturetest.Host{MAC: cloud.MAC, IP4: "203.0.113.9", IP6: "2001:db8:9::9"}
+	var hosts []capturetest.Host
+	for i := range 20 {
+		hosts = append(hosts, capturetest.Host{MAC: fmt.Sprintf("02:00:00:00:01:%02x", i), IP4: fmt.Sprintf("10.0.0.%d", i+1), IP6: fmt.Sprintf("fd00::%x", i+1)})
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	var data [][]byte
+	for range 2000 {
+		from, to := hosts[random.IntN(len(hosts))], hosts[random.IntN(len(hosts))]
+		switch random.IntN(4) {
+		case 0:
+			from = gateway
+		case 1:
+			to = gateway
+		}
+		if from == to {
+			continue
+		}
+		frame := capturetest.Frame
+		if from != gateway && to != gateway && random.IntN(2) == 0 {
+			frame = capturetest.Frame6
+		}
+		data = append(data, frame(from, to, capturetest.TCP, random.IntN(1400)))
+	}
+	file := pcapFile(capture.LinkEthernet, frames(data...)...)
+	all, _, err := read(t, file, capture.Address{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byDevice := map[capture.Address][]capture.Packet{}
+	for _, p := range all {
+		byDevice[p.Device] = append(byDevice[p.Device], p)
+	}
+	if len(byDevice) != len(hosts) {
+		t.Errorf("%d devices, want %d", len(byDevice), len(hosts))
+	}
+	for device, got := range byDevice {
+		want, _, err := read(t, file, device)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v: %d packets, %d when it is named; %v", device, len(got), len(want), err)
+		}
 	}
 }
 

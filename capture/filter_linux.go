@@ -8,11 +8,17 @@ import (
 )
 
 // filter is the program that the kernel runs on every frame of an interface:
-// it lets the device's through, and of those so many bytes.
+// it lets the device's through, or everybody's where there is none, and of
+// those so many bytes.
 func filter(link LinkType, device Address, bytes uint32) ([]bpf.RawInstruction, error) {
 	var program []bpf.Instruction
-	own := device.raw()
+	own, others := device.raw(), bpf.RetConstant{Val: 0}
 	switch {
+	case own == nil:
+		if link == LinkRadiotap {
+			program = radiotapData()
+		}
+		others.Val = bytes
 	case link == LinkRadiotap:
 		program = append(radiotapData(), match(4, own, bytes)...) // the receiver
 		program = append(program, match(10, own, bytes)...)       // the transmitter
@@ -25,7 +31,7 @@ func filter(link LinkType, device Address, bytes uint32) ([]bpf.RawInstruction, 
 		program = append(etherType(typeIPv6), match(14+8, own, bytes)...)
 		program = append(program, match(14+24, own, bytes)...)
 	}
-	program = append(program, bpf.RetConstant{Val: 0})
+	program = append(program, others)
 	raw, err := bpf.Assemble(program)
 	if err != nil {
 		return nil, fmt.Errorf("filter for %s on %s: %w", device, link, err)

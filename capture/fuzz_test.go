@@ -40,8 +40,8 @@ func exhaust(t *testing.T, file []byte, device capture.Address) {
 		if f.Headers < 0 || f.Headers > len(f.Data) || len(f.Data) > f.Length {
 			t.Fatalf("%d of headers, %d captured, %d in all", f.Headers, len(f.Data), f.Length)
 		}
-		if device.IsValid() == (p.Direction == capture.Unknown) {
-			t.Fatalf("direction %v of device %q", p.Direction, device)
+		if !p.Device.IsValid() || device.IsValid() && (p.Device != device || p.Direction == capture.Unknown) {
+			t.Fatalf("%+v of device %q", p, device)
 		}
 		if err := kept(f); err != nil {
 			t.Fatal(err)

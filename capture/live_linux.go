@@ -51,7 +51,8 @@ const (
 // Listen captures the packets of the device on a network interface until the
 // context ends: Next then returns the context's cause, at once, even on a
 // silent wire. The device goes by its MAC address or, except in monitor mode,
-// by an IP address. With KeepHeaders, the rest of a frame mostly stays in the
+// by an IP address; no device, the zero Address, means all of them. With
+// KeepHeaders, the rest of a frame mostly stays in the
 // kernel. It needs CAP_NET_RAW, and puts the interface into promiscuous mode
 // while it lasts. The Live must be closed.
 //
@@ -66,9 +67,6 @@ func Listen(ctx context.Context, iface string, device Address, keep Keep) (*Live
 }
 
 func listen(ctx context.Context, iface string, device Address, keep Keep) (*Live, error) {
-	if !device.IsValid() {
-		return nil, fmt.Errorf("%w: a live capture needs the device's address", ErrDevice)
-	}
 	ifi, err := net.InterfaceByName(iface)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; \"ip link\" lists those there are", ErrInterface, err)
@@ -181,6 +179,10 @@ func (l *Live) socketError(fd int) error {
 
 // Next waits for the next packet of the device.
 func (l *Live) Next() (packet Packet, err error) {
+	if l.decoder.others.take(&packet) {
+		l.stats.Packets++
+		return packet, nil
+	}
 	for l.err == nil {
 		l.ring.release()
 		if err := l.wait(); err != nil {
@@ -195,6 +197,7 @@ func (l *Live) Next() (packet Packet, err error) {
 		}
 		if tagged {
 			packet.Size += 4 // the kernel took the tag off
+			l.decoder.others.waiting.Size += 4
 		}
 		return packet, nil
 	}

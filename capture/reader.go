@@ -61,7 +61,7 @@ type records interface {
 }
 
 // Open reads the capture file at path, and gives the packets of the device. No
-// device, the zero Address, means every packet. The Reader must be closed.
+// device, the zero Address, means all of them. The Reader must be closed.
 func Open(path string, device Address) (*Reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -77,7 +77,7 @@ func Open(path string, device Address) (*Reader, error) {
 }
 
 // NewReader reads a capture file from in, and gives the packets of the device.
-// No device, the zero Address, means every packet. The Reader should be closed;
+// No device, the zero Address, means all of them. The Reader should be closed;
 // that leaves in open. Errors wrap ErrFormat, ErrTruncated or ErrDevice, or are
 // those of in. They name the packet, counted from 1 over all in the file, and
 // the byte of the unpacked file where it begins or the file ends.
@@ -189,6 +189,10 @@ func newRecords(in io.Reader) (records, error) {
 
 // Next returns the next packet of the device.
 func (r *Reader) Next() (packet Packet, err error) {
+	if r.decoder.others.take(&packet) {
+		r.stats.Packets++
+		return packet, nil
+	}
 	for r.err == nil {
 		verdict, err := r.step(&packet)
 		if err != nil {
@@ -255,54 +259,56 @@ func (r *Reader) Close() error {
 // would be, but that a step from record to record within the window is a matter
 // of a few instructions.
 type stream struct {
-	in         io.Reader
-	buffer     []byte
-	offset     int64 // of the buffer in the file
-	begin, end int   // of the window in the buffer
-	// held is how many bytes the next step leaves behind, from begin. A block
-	// may reach beyond the window.
-	held    int64
+	in      io.Reader
+	buffer  []byte
+	window  []byte // the part of the buffer that was read and not left behind
+	offset  int64  // of the window in the file
+	held    int64  // bytes that the next step leaves behind, in the window or beyond
 	packet  uint64 // number of the packet at hand, or to come
 	swapped bool   // the file is big-endian
 }
 
 // advance leaves behind what was held. Only then does a frame's data go.
 func (s *stream) advance() error {
-	for s.held > int64(s.end-s.begin) {
-		s.held -= int64(s.end - s.begin)
-		s.begin = s.end
-		if err := s.fill(1); err != nil {
+	for s.held > int64(len(s.window)) {
+		s.leave(len(s.window))
+		if _, err := s.fill(1); err != nil {
 			return early(err)
 		}
 	}
-	s.begin += int(s.held)
-	s.held = 0
+	s.leave(int(s.held))
 	return nil
+}
+
+func (s *stream) leave(n int) {
+	s.window = s.window[n:]
+	s.offset += int64(n)
+	s.held -= int64(n)
 }
 
 // peek returns the next n bytes, of at most bufferSize. The error is io.EOF
 // where the file ends right here, and ErrTruncated where it ends before the n
 // bytes do.
 func (s *stream) peek(n int) ([]byte, error) {
-	if n > s.end-s.begin {
-		if err := s.fill(n); err != nil {
-			return nil, err
-		}
+	if b := s.window; n <= len(b) {
+		return b[:n], nil
 	}
-	return s.buffer[s.begin:][:n], nil
+	return s.fill(n)
 }
 
-// fill makes the window n bytes long, and longer where that costs no wait.
-func (s *stream) fill(n int) error {
-	s.offset += int64(s.begin)
-	s.end = copy(s.buffer, s.buffer[s.begin:s.end])
-	s.begin = 0
-	more, err := io.ReadAtLeast(s.in, s.buffer[s.end:], n-s.end)
-	s.end += more
-	if s.end > 0 {
-		err = early(err)
+// fill is peek where there is something to read.
+func (s *stream) fill(n int) ([]byte, error) {
+	have := copy(s.buffer, s.window)
+	more, err := io.ReadAtLeast(s.in, s.buffer[have:], n-have)
+	s.window = s.buffer[:have+more]
+	switch {
+	case err == nil:
+		return s.window[:n], nil
+	case len(s.window) == 0:
+		return nil, err
+	default:
+		return nil, early(err)
 	}
-	return err
 }
 
 // early is an error where more was to come.
@@ -315,7 +321,7 @@ func early(err error) error {
 
 // at says where in the file an error is.
 func (s *stream) at(err error) error {
-	return fmt.Errorf("packet %d, at byte %d: %w", s.packet, s.offset+int64(s.begin), err)
+	return fmt.Errorf("packet %d, at byte %d: %w", s.packet, s.offset, err)
 }
 
 func (s *stream) u16(b []byte) uint16 {

@@ -64,15 +64,15 @@ func (d *decoder) decodeWiFi(f *Frame, packet *Packet) verdict {
 
 	// The device is one end of the hop on the air; from and to may be further.
 	p := parsed{srcMAC: from, dstMAC: to}
-	if own := d.device.raw(); own != nil {
-		switch string(own) {
-		case string(transmitter):
-			p.srcMAC = transmitter
-		case string(receiver):
-			p.dstMAC = receiver
-		default:
-			return isForeign
-		}
+	switch own := d.device.raw(); {
+	case own == nil:
+		p.hop = hop(toDS, fromDS)
+	case string(own) == string(transmitter):
+		p.srcMAC = transmitter
+	case string(own) == string(receiver):
+		p.dstMAC = receiver
+	default:
+		return isForeign
 	}
 	repeated := d.retries.repeats(transmitter, receiver, tid, binary.LittleEndian.Uint16(b[22:]), f.Time)
 	if repeated && flags&wifiRetry != 0 {
@@ -97,6 +97,20 @@ func (d *decoder) decodeWiFi(f *Frame, packet *Packet) verdict {
 	}
 	p.headers = min(start+header, len(f.Data))
 	return d.finish(f, &p, packet)
+}
+
+// hop is which way a frame went for that one of its ends that is heard here:
+// the other is beyond the access point, and its hop is another frame. It is
+// Unknown where a frame goes from end to end.
+func hop(toDS, fromDS bool) Direction {
+	switch {
+	case toDS && !fromDS:
+		return Outgoing
+	case fromDS && !toDS:
+		return Incoming
+	default:
+		return Unknown
+	}
 }
 
 // radiotap returns the length of a radiotap header and that of the checksum at
