@@ -33,6 +33,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,18 +87,33 @@ type Bed struct {
 // with the test.
 func New(tb testing.TB, o Options) *Bed {
 	tb.Helper()
-	program := filepath.Join(tb.TempDir(), "virtualspeaker")
-	out, err := exec.CommandContext(tb.Context(), "go", "build", "-o", program, "wakefuzz/internal/virtualspeaker/cmd/virtualspeaker").CombinedOutput()
+	file, err := build()
 	if err != nil {
-		tb.Fatalf("building the virtual speaker: %v: %s", err, out)
+		tb.Fatal(err)
 	}
-	b, err := Start(tb.Context(), program, o)
+	b, err := Start(tb.Context(), fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), file.Fd()), o)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(b.Close)
 	return b
 }
+
+// build builds the command virtualspeaker, once for all beds of this process.
+// It is a file without a name, which goes with the process.
+var build = sync.OnceValues(func() (*os.File, error) {
+	folder, err := os.MkdirTemp("", "virtualspeaker-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	program := filepath.Join(folder, "virtualspeaker")
+	out, err := exec.Command("go", "build", "-o", program, "wakefuzz/internal/virtualspeaker/cmd/virtualspeaker").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("building the virtual speaker: %w: %s", err, out)
+	}
+	return os.Open(program)
+})
 
 // Start makes a bed of that program, which is the command virtualspeaker. The
 // bed must be closed.

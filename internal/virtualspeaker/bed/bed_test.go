@@ -145,7 +145,7 @@ func (w *observer) say(t *testing.T, word string) {
 	if out, err := exec.Command("flite", "-voice", "kal16", "-t", word, "-o", clip).CombinedOutput(); err != nil {
 		t.Fatalf("flite: %v: %s (run: make setup)", err, out)
 	}
-	if out, err := w.Command(t.Context(), "paplay", "--device="+bed.Sink, "--latency-msec=20", clip).CombinedOutput(); err != nil {
+	if out, err := w.Command(t.Context(), "paplay", "--device="+bed.Sink, "--latency-msec=200", clip).CombinedOutput(); err != nil {
 		t.Fatalf("paplay: %v: %s", err, out)
 	}
 }
@@ -165,16 +165,21 @@ func (r reaction) lit() (sum time.Duration) {
 	return sum
 }
 
-// after says a word and returns what the speaker did until it had settled: the
-// time for its reaction to begin, and as much as that takes.
+// attention is how long after a word a reaction may begin, on a busy machine.
+const attention = 3 * time.Second
+
+// after says a word and returns what the speaker did until it had settled.
 func (w *observer) after(t *testing.T, word string) reaction {
 	t.Helper()
 	w.mu.Lock()
 	w.spells, w.sent = nil, 0
 	w.mu.Unlock()
+	before := w.tell(t, "status").Wakes
 	start := w.clock.Now()
 	w.say(t, word)
-	time.Sleep(1500 * time.Millisecond)
+	for deadline := time.Now().Add(attention); time.Now().Before(deadline) && w.tell(t, "status").Wakes == before; {
+		time.Sleep(20 * time.Millisecond)
+	}
 	w.settle(t)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -220,28 +225,35 @@ func (r reaction) wakes() bool { return len(r.spells) == 1 && r.sent >= streamed
 // rests says that it did not react at all.
 func (r reaction) rests() bool { return len(r.spells) == 0 && r.sent < beside }
 
+// awake says that the wake word wakes the speaker.
+func (w *observer) awake(t *testing.T) {
+	t.Helper()
+	if r := w.after(t, "alexa"); !r.wakes() {
+		t.Errorf("alexa: %+v", r)
+	}
+}
+
+// asleep says that a word does not.
+func (w *observer) asleep(t *testing.T, word string) {
+	t.Helper()
+	if r := w.after(t, word); !r.rests() {
+		t.Errorf("%s: %+v", word, r)
+	}
+}
+
+// What becomes of each command, in beds side by side.
 func TestSpeaker(t *testing.T) {
-	start := time.Now()
-	w := observe(t, bed.Options{Boot: time.Second})
-	t.Logf("the bed was ready after %v", time.Since(start))
-
-	awake := func(t *testing.T) {
-		t.Helper()
-		if r := w.after(t, "alexa"); !r.wakes() {
-			t.Errorf("alexa: %+v", r)
-		}
+	t.Parallel()
+	each := func(name string, test func(*testing.T, *observer)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, observe(t, bed.Options{Boot: time.Second}))
+		})
 	}
-	asleep := func(t *testing.T, word string) {
-		t.Helper()
-		if r := w.after(t, word); !r.rests() {
-			t.Errorf("%s: %+v", word, r)
-		}
-	}
-
-	t.Run("wakes", func(t *testing.T) {
+	each("wakes", func(t *testing.T, w *observer) {
 		before := w.tellCloud(t, "status")
 		for range 3 {
-			awake(t)
+			w.awake(t)
 		}
 		after := w.tellCloud(t, "status")
 		if n := after.Streams - before.Streams; n != 3 {
@@ -251,27 +263,27 @@ func TestSpeaker(t *testing.T) {
 			t.Errorf("the cloud has heard %d bytes", n)
 		}
 	})
-	t.Run("rests", func(t *testing.T) {
+	each("rests", func(t *testing.T, w *observer) {
 		for _, word := range []string{"banana", "window"} {
-			asleep(t, word)
+			w.asleep(t, word)
 		}
 	})
-	t.Run("mute", func(t *testing.T) {
+	each("mute", func(t *testing.T, w *observer) {
 		w.tell(t, "mute")
-		asleep(t, "alexa")
+		w.asleep(t, "alexa")
 		w.tell(t, "unmute")
-		awake(t)
+		w.awake(t)
 	})
-	t.Run("deaf", func(t *testing.T) {
+	each("deaf", func(t *testing.T, w *observer) {
 		w.tell(t, "deaf")
-		asleep(t, "alexa")
+		w.asleep(t, "alexa")
 		if best := w.tell(t, "status").Best; best < 0.5 {
 			t.Errorf("the best score is %g: nothing was heard", best)
 		}
 		w.tell(t, "hearing")
-		awake(t)
+		w.awake(t)
 	})
-	t.Run("unplug", func(t *testing.T) {
+	each("unplug", func(t *testing.T, w *observer) {
 		if s := w.tell(t, "unplug"); s.Address != "" {
 			t.Errorf("unplugged at %s", s.Address)
 		}
@@ -280,9 +292,9 @@ func TestSpeaker(t *testing.T) {
 		}
 		w.tell(t, "plug")
 		await(t, "an address", func() bool { return w.tell(t, "status").Address != "" })
-		awake(t)
+		w.awake(t)
 	})
-	t.Run("react", func(t *testing.T) {
+	each("react", func(t *testing.T, w *observer) {
 		w.tell(t, "react light")
 		if r := w.after(t, "alexa"); len(r.spells) != 1 || r.sent >= beside {
 			t.Errorf("light: %+v", r)
@@ -292,25 +304,25 @@ func TestSpeaker(t *testing.T) {
 			t.Errorf("traffic: %+v", r)
 		}
 		w.tell(t, "react both")
-		awake(t)
+		w.awake(t)
 	})
-	t.Run("flicker", func(t *testing.T) {
+	each("flicker", func(t *testing.T, w *observer) {
 		w.tell(t, "flicker")
 		if r := w.after(t, "alexa"); len(r.spells) < 5 || r.sent < streamed {
 			t.Errorf("flicker: %+v", r)
 		}
 		w.tell(t, "steady")
-		awake(t)
+		w.awake(t)
 	})
-	t.Run("slow", func(t *testing.T) {
+	each("slow", func(t *testing.T, w *observer) {
 		w.tellCloud(t, "slow 3s")
 		if r := w.after(t, "alexa"); !r.wakes() || r.lit() < 5*time.Second {
 			t.Errorf("slow: lit for %v, %+v", r.lit(), r)
 		}
 		w.tellCloud(t, "slow 0s")
-		awake(t)
+		w.awake(t)
 	})
-	t.Run("lossy", func(t *testing.T) {
+	each("lossy", func(t *testing.T, w *observer) {
 		before := w.tellCloud(t, "status")
 		w.tellCloud(t, "lossy 0.2")
 		r := w.after(t, "alexa")
@@ -320,18 +332,18 @@ func TestSpeaker(t *testing.T) {
 		if !r.wakes() || heard < streamed || r.sent < heard+heard/20 {
 			t.Errorf("lossy: %d bytes heard, %+v", heard, r)
 		}
-		awake(t)
+		w.awake(t)
 	})
-	t.Run("unplugged while it reacts", func(t *testing.T) {
+	each("unplugged while it reacts", func(t *testing.T, w *observer) {
 		w.say(t, "alexa")
 		await(t, "a reaction", func() bool { return w.tell(t, "status").Reacts })
 		w.tell(t, "unplug")
 		w.settle(t)
 		w.tell(t, "plug")
 		await(t, "an address", func() bool { return w.tell(t, "status").Address != "" })
-		awake(t)
+		w.awake(t)
 	})
-	t.Run("loudspeaker replaced", func(t *testing.T) {
+	each("loudspeaker replaced", func(t *testing.T, w *observer) {
 		if err := w.Loudspeaker.Remove(); err != nil {
 			t.Fatal(err)
 		}
@@ -339,10 +351,16 @@ func TestSpeaker(t *testing.T) {
 		if w.Loudspeaker, err = w.Pulse.AddSink(bed.Sink, pulse.Telephone); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(3 * time.Second) // for the speaker to find it
-		awake(t)
+		before := w.tell(t, "status").Wakes
+		await(t, "the speaker to find it", func() bool {
+			w.say(t, "alexa")
+			return w.tell(t, "status").Wakes > before
+		})
+		w.settle(t)
+		w.awake(t)
 	})
-	t.Run("reboot", func(t *testing.T) {
+	each("reboot", func(t *testing.T, w *observer) {
+		w.awake(t)
 		lives := w.tell(t, "status").Lives
 		if s := w.tell(t, "mute"); s.Wakes == 0 {
 			t.Error("no wake was counted")
@@ -352,9 +370,9 @@ func TestSpeaker(t *testing.T) {
 			s := w.tell(t, "status")
 			return s.Lives == lives+1 && s.Hears && s.Address != ""
 		})
-		asleep(t, "alexa") // what was told before goes on
+		w.asleep(t, "alexa") // what was told before goes on
 		w.tell(t, "unmute")
-		awake(t)
+		w.awake(t)
 		// In the middle of a reaction too.
 		w.say(t, "alexa")
 		await(t, "a reaction", func() bool { return w.tell(t, "status").Reacts })
@@ -363,12 +381,13 @@ func TestSpeaker(t *testing.T) {
 			s := w.tell(t, "status")
 			return s.Lives == lives+2 && s.Hears && s.Address != ""
 		})
-		awake(t)
+		w.awake(t)
 	})
 }
 
 // Background traffic comes as often as haste says, and is no reaction.
 func TestBackground(t *testing.T) {
+	t.Parallel()
 	w := observe(t, bed.Options{Haste: 40}) // small bursts every 0.5 s, medium ones every 7.5 s
 	before := w.tellCloud(t, "status").Requests
 	time.Sleep(10 * time.Second)
@@ -388,6 +407,7 @@ func TestBackground(t *testing.T) {
 
 // There is no way out of a bed, and two don't know of each other.
 func TestBedIsClosed(t *testing.T) {
+	t.Parallel()
 	a, b := bed.New(t, bed.Options{}), bed.New(t, bed.Options{})
 	out, err := a.Command(t.Context(), "ip", "-brief", "address").CombinedOutput()
 	if err != nil {
@@ -413,6 +433,7 @@ func TestBedIsClosed(t *testing.T) {
 
 // Whatever becomes of the process that made a bed, nothing of it goes on.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	const mark = "WAKEFUZZ_BED_MARK"
 	value := t.Name() + "-" + time.Now().Format(time.RFC3339Nano)
 	program := filepath.Join(t.TempDir(), "virtualspeaker")
@@ -451,6 +472,7 @@ func TestKilled(t *testing.T) {
 }
 
 func TestCommandsThatAreNone(t *testing.T) {
+	t.Parallel()
 	b := bed.New(t, bed.Options{})
 	if _, err := b.Speaker.Tell("dance"); err == nil || !strings.Contains(err.Error(), "known: ") {
 		t.Errorf("error %v", err)
