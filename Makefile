@@ -24,10 +24,10 @@ test: setup ## pass the tests: a few seconds of fuzzing, then all with the race 
 	scripts/fuzz.sh 3s
 	scripts/test.sh
 
-e2e: setup ## as root: a campaign against a virtual smart speaker, in networks of its own
+e2e: setup ## as root: campaigns against virtual smart speakers, well and failing, in networks of their own
 	scripts/setup-e2e.sh
-	go test -tags e2e -count 1 -timeout 25m -v -run 'Device' ./cmd/fuzzer
-	go test -tags e2e -count 1 -timeout 15m -p 1 ./internal/virtualspeaker/...
+	go test -tags e2e -count 1 -timeout 10m -parallel 8 ./internal/virtualspeaker/bed
+	go test -tags e2e -count 1 -timeout 20m -parallel 16 -v -run Device ./cmd/fuzzer
 
 hardware-sim: ## as root: run the pin drivers on emulated boards
 	scripts/hardware-sim.sh
