@@ -11,7 +11,7 @@ import (
 // Every example is read, and frozen and read again it plans the same.
 func TestExamplesAreSpecs(t *testing.T) {
 	examples, err := filepath.Glob("../../examples/*.yaml")
-	if err != nil || len(examples) < 4 {
+	if err != nil || len(examples) < 5 {
 		t.Fatalf("examples %q, %v", examples, err)
 	}
 	for _, example := range examples {
