@@ -55,10 +55,10 @@ func traffic(b *testing.B, write func(capture.Frame) error, bytes int) (packets 
 }
 
 // trafficFile makes a capture file of so many bytes before it is packed, in the
-// format that its extension names. Reading it does not wait for the disk.
-func trafficFile(b *testing.B, name string, bytes int) (path string, packets int) {
+// format that its extension names, and says how many packets it has. Reading it
+// does not wait for the disk.
+func trafficFile(b *testing.B, path string, bytes int) (packets int) {
 	b.Helper()
-	path = filepath.Join(b.TempDir(), name)
 	var disk unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(path), &disk); err != nil {
 		b.Fatal(err)
@@ -100,7 +100,7 @@ func trafficFile(b *testing.B, name string, bytes int) (path string, packets int
 	if err := errors.Join(finish(), buffered.Flush(), f.Sync(), f.Close()); err != nil {
 		b.Fatal(err)
 	}
-	return path, packets
+	return packets
 }
 
 // cost is what something took, by the clock and of the processors.
@@ -188,6 +188,7 @@ func copyWithTcpdump(b *testing.B, path string) {
 //
 // each the median of the rounds.
 func BenchmarkRead(b *testing.B) {
+	folder := b.TempDir()
 	for _, c := range []struct {
 		name   string
 		bytes  int
@@ -199,11 +200,15 @@ func BenchmarkRead(b *testing.B) {
 		{"64MB.pcap.zst", 64 << 20, false},
 		{"64MB.pcap.gz", 64 << 20, false},
 	} {
+		path, packets := "", 0 // made by the first round of several
 		b.Run(c.name, func(b *testing.B) {
 			if _, err := exec.LookPath("tcpdump"); c.beside && err != nil {
 				b.Skip("tcpdump, which it is compared with, is not installed: apt-get install tcpdump")
 			}
-			path, packets := trafficFile(b, c.name, c.bytes)
+			if path == "" {
+				path = filepath.Join(folder, c.name)
+				packets = trafficFile(b, path, c.bytes)
+			}
 			var own, bare, tcpdump []cost
 			var peak []float64
 			for b.Loop() {

@@ -294,6 +294,8 @@ func TestDamagedFiles(t *testing.T) {
 		{"pcapng, half a packet", ng[:second+50], 1, capture.ErrTruncated, "packet 2"},
 		{"pcapng, half a packet's header", ng[:second+12], 1, capture.ErrTruncated, "packet 2"},
 		{"pcapng, no end of the last block", ng[:len(ng)-2], 2, capture.ErrTruncated, "packet 3"},
+		{"pcapng, giant unknown block", patched(join(ng, ngBlock(99, make([]byte, 4000))), len(ng)+4, 0xfffffffc), 2, capture.ErrTruncated, ""},
+		{"pcapng, giant section", join(patched(ngHeader(), 4, 0xfffffffc), ng), 0, capture.ErrTruncated, ""},
 		{"pcapng, half an unknown block", join(ng, ngBlock(99, make([]byte, 4000))[:2000]), 2, capture.ErrTruncated, ""},
 
 		{"gzip, no more than its header", gzipped(classic)[:8], 0, capture.ErrTruncated, ""},
@@ -333,6 +335,37 @@ func TestDamagedFiles(t *testing.T) {
 				t.Errorf("%d bytes of memory for a file of %d", grown, len(c.file))
 			}
 		})
+	}
+}
+
+// TestRoutersWithoutEnd reads a capture in which every frame comes from the
+// Internet through another router.
+func TestRoutersWithoutEnd(t *testing.T) {
+	const routers = 20_000
+	home := capturetest.Host{MAC: speakerHost.MAC, IP4: "10.0.0.1"}
+	frame := capturetest.Frame(cloud, home, capturetest.UDP, 1)
+	records := make([]record, routers)
+	for i := range records {
+		records[i] = record{at: noon, data: slices.Clone(frame)}
+		binary.BigEndian.PutUint32(records[i].data[8:], 1<<24+uint32(i))
+	}
+	file := pcapFile(capture.LinkEthernet, records...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := open(t, file, capture.Address{})
+	var err error
+	for n := 0; err == nil; n++ {
+		var p capture.Packet
+		if p, err = r.Next(); err == nil && p.Device != speaker {
+			t.Fatalf("packet %d is %v's", n, p.Device)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if got := r.Stats(); !errors.Is(err, io.EOF) || got.Packets != routers {
+		t.Errorf("%+v, %v; want %d packets", got, err, routers)
+	}
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+		t.Errorf("%d bytes of memory", grown)
 	}
 }
 

@@ -6,12 +6,22 @@
 #
 # Figures that are compared are measured in turns, five times over, so that a
 # machine that is busy for a while is as busy for both. Stores are written to
-# $TMPDIR: point it to the disk that campaigns lie on.
+# $TMPDIR: point it to the disk that campaigns lie on. A capture file of 1 GB is
+# written there too, and removed; it should fit into memory, or the disk is
+# measured. Live capture is measured as root only, and reading beside tcpdump,
+# which nothing else needs and which is installed here.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rounds=5
 tmp=${TMPDIR:-/tmp}
+
+PATH=$PATH:/usr/sbin:/sbin # where tcpdump may lie
+if ! command -v tcpdump >/dev/null && [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+	echo "bench: about to install with apt-get: tcpdump"
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tcpdump; } ||
+		echo "bench: tcpdump could not be installed; it is measured without" >&2
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,7 +36,7 @@ bench() {
 		tee -a "$work/output" | grep -vE '^((goos|goarch|pkg|cpu):|PASS$)'
 }
 
-packages=(oracle/engine/openwakeword results tts/flite tts/espeak tts wordlists campaign)
+packages=(oracle/engine/openwakeword results tts/flite tts/espeak tts wordlists campaign capture)
 go test -c -o "$work/" "${packages[@]/#/./}"
 go build -o "$work/benchtable" ./scripts/benchtable
 
@@ -38,7 +48,11 @@ for ((round = 1; round <= rounds; round++)); do
 	bench tts/espeak '^BenchmarkSynthesize$'
 	bench tts '^BenchmarkCacheHit$'
 	bench wordlists '^Benchmark(DictionaryLoad|Gunzip)$'
+	bench results '^BenchmarkTraffic$/^(store|stream)$'
+	bench capture '^BenchmarkLive$'
 done
+# The rounds are the benchmark's own: making the file takes longer than they.
+bench capture '^BenchmarkRead$' -test.count "$rounds"
 bench campaign '^BenchmarkCampaign$' -test.benchtime 1x
 
 printf '\n%d processors (%s), %s, stores on %s; load average %s before, %s after\n\n' \

@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 floor=80
+held=(campaign results phoneme wordlists tts)
+((EUID == 0)) && held+=(capture) # a third of it is live capture, tested as root alone
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
@@ -15,8 +17,13 @@ realtime=wakefuzz/playback/speaker
 go vet ./...
 go test -race -timeout 10m "$realtime"
 go list ./... | grep -vxF "$realtime" | xargs go test -race -cover -timeout 25m | tee "$output"
-awk -v floor="$floor" '
-	$1 == "ok" && $2 ~ /^wakefuzz\/(campaign|results|phoneme|wordlists|tts)$/ {
+awk -v floor="$floor" -v held="${held[*]}" '
+	BEGIN {
+		count = split(held, names)
+		for (i in names)
+			watched["wakefuzz/" names[i]]
+	}
+	$1 == "ok" && $2 in watched {
 		seen++
 		for (i = 3; i <= NF; i++)
 			if ($i == "coverage:" && $(i + 1) + 0 < floor) {
@@ -25,8 +32,8 @@ awk -v floor="$floor" '
 			}
 	}
 	END {
-		if (seen != 5) {
-			print "coverage of the five packages was not measured" > "/dev/stderr"
+		if (seen != count) {
+			print "coverage was not measured of all: " held > "/dev/stderr"
 			low = 1
 		}
 		exit low

@@ -45,6 +45,9 @@ const (
 	cached   = "tts.BenchmarkCacheHit"
 	campaign = "campaign.BenchmarkCampaign/words=10000"
 	demo     = "campaign.BenchmarkCampaign/words=200"
+	read     = "capture.BenchmarkRead/"
+	live     = "capture.BenchmarkLive"
+	traffic  = "results.BenchmarkTraffic/"
 )
 
 var table = []row{
@@ -57,6 +60,20 @@ var table = []row{
 	{"synthesis, flite", figure{flite, "words/s"}, "cached clips", figure{cached, "hits/s"}},
 	{"synthesis, espeak-ng", figure{espeak, "words/s"}, "flite", figure{flite, "words/s"}},
 	{"dictionary load", figure{load, "ms"}, "gunzip alone", figure{"wordlists.BenchmarkGunzip", "ms"}},
+
+	{"capture of 1 GB, read, decoded", figure{read + "1GB.pcap", "packets/s"}, "bare loop", figure{read + "1GB.pcap", "bare-packets/s"}},
+	{"", figure{read + "1GB.pcap", "packets/s"}, "tcpdump", figure{read + "1GB.pcap", "tcpdump-packets/s"}},
+	{"  by processor time", figure{read + "1GB.pcap", "processor-packets/s"}, "bare loop", figure{read + "1GB.pcap", "bare-processor-packets/s"}},
+	{"", figure{read + "1GB.pcap", "processor-packets/s"}, "tcpdump", figure{read + "1GB.pcap", "tcpdump-processor-packets/s"}},
+	{"  peak memory", figure{read + "1GB.pcap", "peak-MB"}, "16 MB", figure{read + "16MB.pcap", "peak-MB"}},
+	{"  pcapng", figure{read + "64MB.pcapng", "packets/s"}, "pcap", figure{read + "16MB.pcap", "packets/s"}},
+	{"  zstd", figure{read + "64MB.pcap.zst", "packets/s"}, "pcap", figure{read + "16MB.pcap", "packets/s"}},
+	{"  gzip", figure{read + "64MB.pcap.gz", "packets/s"}, "pcap", figure{read + "16MB.pcap", "packets/s"}},
+	{"live capture", figure{live, "packets/s"}, "", figure{}},
+	{"  lost", figure{live, "lost"}, "", figure{}},
+	{"  of them dropped by the kernel", figure{live, "dropped"}, "", figure{}},
+	{"store, packets with their plays", figure{traffic + "store", "packets/s"}, "read again", figure{traffic + "stream", "packets/s"}},
+	{"  size", figure{traffic + "store", "B/packet"}, "", figure{}},
 
 	{"10,000 words x 10 plays: plan", figure{campaign, "plan-s"}, "200 words", figure{demo, "plan-s"}},
 	{"  fill, every play synced", figure{campaign, "plays/s"}, "store alone", figure{commit + "store", "commits/s"}},
@@ -78,11 +95,17 @@ func main() {
 }
 
 func run(in io.Reader, out io.Writer) error {
-	rounds, err := parse(in)
+	m, err := parse(in)
 	if err != nil {
 		return err
 	}
-	return write(out, rounds)
+	return write(out, m)
+}
+
+// measured is what benchmarks reported: each figure, a number for each round.
+type measured struct {
+	rounds  map[figure][]float64
+	skipped map[string]bool // benchmarks that can't be run on this machine
 }
 
 const project = "wakefuzz/"
@@ -90,16 +113,19 @@ const project = "wakefuzz/"
 // processors is what go test puts behind a benchmark's name.
 var processors = regexp.MustCompile(`-\d+$`)
 
-// parse collects each figure, a number for each round. It gives times per
-// operation in milliseconds.
-func parse(in io.Reader) (map[figure][]float64, error) {
-	rounds := map[figure][]float64{}
+// parse collects what was measured. It gives times per operation in
+// milliseconds.
+func parse(in io.Reader) (measured, error) {
+	m := measured{map[figure][]float64{}, map[string]bool{}}
 	pkg := ""
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		line := lines.Text()
 		if name, ok := strings.CutPrefix(line, "pkg: "+project); ok {
 			pkg = name
+		}
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "--- SKIP: "); ok {
+			m.skipped[pkg+"."+processors.ReplaceAllString(name, "")] = true
 		}
 		fields := strings.Fields(line)
 		// Name, iterations, then pairs of number and unit.
@@ -110,40 +136,44 @@ func parse(in io.Reader) (map[figure][]float64, error) {
 		for pair := range slices.Chunk(fields[2:], 2) {
 			value, err := strconv.ParseFloat(pair[0], 64)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", benchmark, err)
+				return m, fmt.Errorf("%s: %w", benchmark, err)
 			}
 			f := figure{benchmark, pair[1]}
 			if f.unit == "ns/op" {
 				f.unit, value = "ms", value/1e6
 			}
-			rounds[f] = append(rounds[f], value)
+			m.rounds[f] = append(m.rounds[f], value)
 		}
 	}
-	return rounds, lines.Err()
+	return m, lines.Err()
 }
 
-// write writes the table. A figure that was not measured is an error: a
-// benchmark that was renamed must not drop out silently.
-func write(out io.Writer, rounds map[figure][]float64) error {
+// write writes the table. A figure that is missing, of a benchmark that wasn't
+// skipped, is an error: one that was renamed must not drop out silently.
+func write(out io.Writer, m measured) error {
 	const layout = "%-31s %9s %-10s %-15s %8s  %s"
 	lines := []string{fmt.Sprintf(layout, "", "median", "", "range", "ratio", "to")}
 	for _, r := range table {
-		values, err := r.measured(rounds)
+		values, err := m.of(r.figure)
+		if err != nil {
+			return err
+		}
+		others, err := m.of(r.other)
 		if err != nil {
 			return err
 		}
 		var middle, unit, spread, ratio, to string
-		if r.name != "" {
+		switch {
+		case r.name == "":
+		case values == nil:
+			middle = "skipped"
+		default:
 			middle, unit = number(median(values)), r.shortUnit()
-		}
-		if r.name != "" && len(values) > 1 {
-			spread = number(slices.Min(values)) + " - " + number(slices.Max(values))
-		}
-		if r.beside != "" {
-			others, err := r.other.measured(rounds)
-			if err != nil {
-				return err
+			if len(values) > 1 {
+				spread = number(slices.Min(values)) + " - " + number(slices.Max(values))
 			}
+		}
+		if values != nil && others != nil {
 			ratio = number(median(values)/median(others)) + "x"
 			to = r.beside + ", " + number(median(others))
 		}
@@ -157,8 +187,10 @@ func write(out io.Writer, rounds map[figure][]float64) error {
 	return nil
 }
 
-func (f figure) measured(rounds map[figure][]float64) ([]float64, error) {
-	if values := rounds[f]; len(values) > 0 {
+// of returns the rounds of a figure; nil for none, and where its benchmark was
+// skipped.
+func (m measured) of(f figure) ([]float64, error) {
+	if values := m.rounds[f]; len(values) > 0 || f.benchmark == "" || m.skipped[f.benchmark] {
 		return values, nil
 	}
 	return nil, fmt.Errorf("%s%s did not report %s", project, f.benchmark, f.unit)

@@ -55,6 +55,25 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestWhatWasSkippedIsSaid(t *testing.T) {
+	var without []string
+	for _, line := range strings.Split(output(), "\n") {
+		if strings.HasPrefix(line, "BenchmarkLive") {
+			line = "--- SKIP: BenchmarkLive-16"
+		}
+		without = append(without, line)
+	}
+	var out strings.Builder
+	if err := run(strings.NewReader(strings.Join(without, "\n")), &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"live capture", "  lost"} {
+		if !strings.Contains(out.String(), "\n"+fmt.Sprintf("%-31s", name)+"   skipped\n") {
+			t.Errorf("%q is not skipped:\n%s", name, &out)
+		}
+	}
+}
+
 func TestWhatIsMissingIsAnError(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing ran":       "",

@@ -4,10 +4,31 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
 )
+
+// zeros never ends a line.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestALineWithoutEndTakesNoMemory(t *testing.T) {
+	for _, begin := range []string{"", "L 1\n"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := read(io.MultiReader(strings.NewReader(begin), io.LimitReader(zeros{}, 64<<20)), func(bool) error { return nil })
+		runtime.ReadMemStats(&after)
+		if err == nil || len(err.Error()) > 6*longest {
+			t.Errorf("after %q: %v", begin, err)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+			t.Errorf("after %q: %d bytes of memory", begin, grown)
+		}
+	}
+}
 
 // Whatever is sent, in whatever pieces, the levels are those of its lines, and
 // it ends with an error that quotes no more than a line.
