@@ -13,6 +13,7 @@
 //	spec.yaml   the spec as it ran, with every default filled in
 //	store.db    the plan and every attempt (package results)
 //	log.jsonl   what happened, a JSON object a line
+//	evidence/   packets of single plays, as pcapng files
 //	lock        held while a runner works, with its PID
 //
 // The package knows players and oracles by their interfaces alone. Which

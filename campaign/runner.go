@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -38,6 +40,10 @@ type Bench struct {
 	// Observed returns what was recorded up to the instant and not returned
 	// before, whatever was played. It is nil where plays are all there is.
 	Observed func(until bench.Instant) results.Observed
+	// Evidence writes what passed between the device and the network since the
+	// instant, as a pcapng file with a comment. It is nil where nothing watches
+	// that.
+	Evidence func(w io.Writer, from bench.Instant, comment string) error
 	// Close frees the bench.
 	Close func() error
 }
@@ -50,6 +56,8 @@ var ErrChanged = errors.New("the bench or a voice has changed since this campaig
 type Runner struct {
 	Spec  Spec
 	Store *results.Store
+	// Folder is the campaign's, in which evidence is kept.
+	Folder string
 	// Speak gives the clip of an utterance. Several goroutines call it.
 	Speak func(context.Context, tts.Utterance) (tts.Clip, error)
 	// VoiceFacts are what shapes the clips beyond the spec, such as an engine's
@@ -132,6 +140,7 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 	}
 	r.Begin(score.standing)
 	blind := map[string]bool{}
+	evidence := &evidence{dir: filepath.Join(r.Folder, evidenceFolder), limit: int64(r.Spec.Evidence.LimitMB) * 1e6}
 	for tries := 0; tries < r.Spec.Protocol.Tries; {
 		progress, err := r.Store.Progress()
 		if err != nil {
@@ -144,7 +153,7 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 		if len(jobs) == 0 || r.Stopped() {
 			break
 		}
-		pass := pass{Runner: r, session: session, progress: progress, score: score, watch: watch{blind: blind}}
+		pass := pass{Runner: r, session: session, progress: progress, score: score, evidence: evidence, watch: watch{blind: blind}}
 		if r.Spec.Bench.Physical() {
 			if pass.unproven, err = r.readUnproven(); err != nil {
 				return score.standing, err
@@ -255,6 +264,7 @@ type pass struct {
 	session  uint32
 	progress *results.Progress
 	score    *score
+	evidence *evidence
 	watch
 }
 
@@ -396,6 +406,7 @@ func (p *pass) playOnce(ctx context.Context, number int, b *Bench, j spoken, ind
 	if a.Fault != bench.NoFault {
 		p.Log.Warn("play not measured", "word", j.trial.Word, "play", play, "fault", a.Fault, "detail", a.Detail)
 	}
+	p.keep(ctx, b, j.trial, a, verdict)
 	return a, nil
 }
 

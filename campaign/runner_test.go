@@ -78,9 +78,10 @@ func newRigOf(t *testing.T, spec campaign.Spec) *rig {
 func (r *rig) use(store *results.Store) {
 	r.store = store
 	r.Runner = campaign.Runner{
-		Spec:  r.spec,
-		Store: store,
-		Speak: func(_ context.Context, u tts.Utterance) (tts.Clip, error) { return fakebench.Clip(rates[u.Text]), nil },
+		Spec:   r.spec,
+		Store:  store,
+		Folder: r.dir,
+		Speak:  func(_ context.Context, u tts.Utterance) (tts.Clip, error) { return fakebench.Clip(rates[u.Text]), nil },
 		OpenBench: func(int) (*campaign.Bench, error) {
 			b := new(fakebench.Bench)
 			return &campaign.Bench{Player: b, Oracles: []oracle.Oracle{b}, Close: func() error { return nil }}, nil

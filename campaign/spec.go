@@ -60,6 +60,8 @@ type Spec struct {
 	// Controls are plays of the wake word in between, which show that the
 	// device still hears.
 	Controls ControlsSpec `yaml:"controls"`
+	// Evidence is what is kept for people and other tools to look into.
+	Evidence EvidenceSpec `yaml:"evidence"`
 	// Judge says what counts as a reaction and as a hit. It shapes no
 	// observation: another rule may judge the same night again.
 	Judge JudgeSpec `yaml:"judge"`
@@ -212,6 +214,7 @@ func Default() Spec {
 		},
 		Bench:    BenchSpec{Settle: SettleSpec{Quiet: 2 * time.Second, Limit: 30 * time.Second}},
 		Controls: ControlsSpec{Plays: 3, Retry: 30 * time.Second},
+		Evidence: EvidenceSpec{Quiet: 20, LimitMB: 500},
 		Judge: JudgeSpec{
 			Engine:  engine.DefaultRule(),
 			Light:   light.DefaultRule(),
@@ -335,6 +338,9 @@ func (s *Spec) validate() error {
 	}
 	if err := s.Controls.validate(); err != nil {
 		return fmt.Errorf("controls.%w", err)
+	}
+	if err := s.Evidence.validate(); err != nil {
+		return fmt.Errorf("evidence.%w", err)
 	}
 	if s.Controls.Every > 0 && !s.Bench.Physical() {
 		return errors.New("controls.every: a software bench does not go deaf; leave it out")
@@ -526,10 +532,10 @@ func (s Spec) YAML() (string, error) {
 }
 
 // plan returns the part of the spec that decides what is planned and observed,
-// with the rest at its default: judging, ranking, and how many hands work.
+// with the rest at its default: evidence, judging, ranking, and how many hands work.
 func (s Spec) plan() Spec {
 	d := Default()
-	s.Judge, s.Rank = d.Judge, d.Rank
+	s.Evidence, s.Judge, s.Rank = d.Evidence, d.Judge, d.Rank
 	s.Bench.Workers, s.Protocol.Tries = 0, d.Protocol.Tries
 	return s
 }

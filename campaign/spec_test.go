@@ -98,6 +98,8 @@ func TestBadSpecs(t *testing.T) {
 		"no time to settle":      {replace("bench:\n", "bench:\n  settle: {quiet: 5s, limit: 1s}\n"), []string{"bench.settle"}},
 		"controls of a model":    {smallSpec + "controls:\n  every: 5\n", []string{"controls.every"}},
 		"controls, retry":        {smallSpec + "controls:\n  retry: 1ms\n", []string{"controls.retry"}},
+		"evidence, quiet":        {smallSpec + "evidence:\n  quiet: -1\n", []string{"evidence.quiet"}},
+		"evidence, limit":        {smallSpec + "evidence:\n  limit_mb: 2000000\n", []string{"evidence.limit_mb"}},
 		"verdict of nobody":      {smallSpec + "judge:\n  verdict: light\n", []string{"judge.verdict", "engine"}},
 		"no voices":              {replace("voices:\n  - {engine: flite, name: kal16}\n", ""), []string{"voices"}},
 		"a voice twice":          {replace("kal16}\n", "kal16}\n  - {engine: flite, name: kal16, rate: 1}\n"), []string{"voices[1]", "twice"}},

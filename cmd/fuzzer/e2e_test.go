@@ -28,4 +28,5 @@ func TestDeviceIsFuzzed(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", word, words[word], want)
 		}
 	}
+	checkEvidence(t, d.folder)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"wakefuzz/bench"
@@ -69,7 +70,7 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	}
 	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: h.speaker.Facts(), Settle: h.settle, Now: h.clock.Now, Close: h.close}
 	if h.traffic != nil {
-		b.Observed = h.observed
+		b.Observed, b.Evidence = h.observed, h.evidence
 	}
 	return b, nil
 }
@@ -162,4 +163,9 @@ func (h *hardware) observed(until bench.Instant) results.Observed {
 		o.Traffic = append(o.Traffic, results.Traffic(stretch))
 	}
 	return o
+}
+
+// evidence writes what passed since the instant.
+func (h *hardware) evidence(w io.Writer, from bench.Instant, comment string) error {
+	return h.traffic.Evidence(w, bench.Span{Start: from, End: h.clock.Now()}, comment)
 }

@@ -230,6 +230,7 @@ func (a *app) play(ctx context.Context, dir string, store *results.Store, spec c
 	runner := campaign.Runner{
 		Spec:      spec,
 		Store:     store,
+		Folder:    dir,
 		OpenBench: a.openBench(ctx, spec),
 		Workers:   workers(spec),
 		Version:   version(),

@@ -76,6 +76,13 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 		last := sessions[n-1]
 		line("sessions", "%d, the last from %s with %d workers", n, last.Started.Local().Format(time.DateTime), last.Workers)
 	}
+	folder, files, size, err := campaign.Evidence(dir)
+	if err != nil {
+		return err
+	}
+	if files > 0 {
+		line("evidence", "%d files of packets, %.1f MB, in %s", files, float64(size)/1e6, folder)
+	}
 	if table := export.Agreements(report); table != "" {
 		text.WriteString("\n" + table)
 	}
