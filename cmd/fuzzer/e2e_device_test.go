@@ -135,9 +135,15 @@ func (d *device) fuzzer(args ...string) *process {
 // finish waits until the program ends, with its campaign done.
 func (p *process) finish(t *testing.T) outcome {
 	t.Helper()
+	return p.end(t, exitDone)
+}
+
+// end waits until the program ends, which has to be with the exit code.
+func (p *process) end(t *testing.T, code int) outcome {
+	t.Helper()
 	<-p.ended
 	o := outcome{p.cmd.ProcessState.ExitCode(), p.out.String(), p.said()}
-	o.check(t, exitDone)
+	o.check(t, code)
 	return o
 }
 
