@@ -91,11 +91,11 @@ func (d *device) Open(_ context.Context, s calibration.Setting) (*campaign.Bench
 func (f *fakeBench) Play(ctx context.Context, cue playback.Cue) (playback.Sounding, error) {
 	span := bench.Span{Start: f.now, End: f.now.Add(cue.Clip.Duration())}
 	f.now = span.End
+	if f.speakerFails > 0 {
+		f.speakerFails--
+		return playback.Sounding{Fault: bench.FaultPlayer, Detail: "it hangs"}, ctx.Err()
+	}
 	if slices.Max(cue.Clip.Samples) > 0 {
-		if f.speakerFails > 0 {
-			f.speakerFails--
-			return playback.Sounding{Fault: bench.FaultPlayer, Detail: "it hangs"}, ctx.Err()
-		}
 		if f.setting.LevelDBFS >= f.hears && (f.deaf == nil || !f.deaf(f.plays)) {
 			f.reactions = append(f.reactions, span.End.Add(f.latency))
 		}

@@ -15,8 +15,8 @@ import (
 	"wakefuzz/tts"
 )
 
-// tries is how often a play that could not be measured is tried.
-const tries = 3
+// tries is how often a play that does not come off is tried.
+const tries = 5
 
 // Session plays and observes.
 type Session struct {
@@ -54,12 +54,19 @@ func (s *Session) Run(ctx context.Context) (_ Record, err error) {
 	}
 	s.Note("watching the device in silence for %v", s.Silence)
 	silence := tts.Clip{Samples: make([]int16, tts.SampleRate)} // a second
-	rest, fault, err := s.play(ctx, silence, s.Silence-silence.Duration())
-	if err != nil || fault != "" {
-		s.record.Trouble = fault
-		return s.record, err
+	for range tries {
+		rest, fault, err := s.play(ctx, silence, s.Silence-silence.Duration())
+		if err != nil {
+			return s.record, err
+		}
+		s.record.Rest, s.record.Trouble = rest, fault
+		if fault == "" {
+			break
+		}
 	}
-	s.record.Rest = rest
+	if s.record.Trouble != "" {
+		return s.record, nil
+	}
 	s.silence = s.record.rest()
 	if err := s.use(ctx, s.silence.corrected(s.Setting)); err != nil {
 		return s.record, err
