@@ -349,15 +349,18 @@ func (s *Speaker) settle(ctx context.Context, fresh bool) (requests []request, n
 	defer glances.Stop()
 	for heard := s.clock.Now(); ; {
 		requests, next = s.stream.requests.since(next, requests)
+		var last bench.Instant
 		if n := len(requests); n > 0 {
-			heard = max(heard, requests[n-1].at)
+			last = requests[n-1].at
+			heard = max(heard, last)
 		}
 		switch {
-		case steady(requests):
+		// A device that was steady may stand still by now.
+		case steady(requests) && s.clock.Now().Sub(last) < standstill:
 			if fresh {
 				s.buffers = buffersOf(requests, s.device.backend().server)
 			}
-			requests = after(requests, heard.Add(-settling))
+			requests = after(requests, last.Add(-settling))
 			s.latency = s.buffers.latency(requests)
 			return requests, next, nil
 		case s.clock.Now().Sub(heard) > limit:

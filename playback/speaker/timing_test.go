@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -75,6 +76,21 @@ func TestSteady(t *testing.T) {
 	}
 	if steady(nil) {
 		t.Error("a device that never asked is steady")
+	}
+}
+
+// A device that kept its pace up to some time ago, and then stood still, is not
+// ready, and nothing can be told of it.
+func TestSettleOnADeviceThatStands(t *testing.T) {
+	s := &Speaker{clock: bench.NewClock(), stream: new(stream)}
+	for i := range 100 {
+		s.stream.requests.add(request{
+			at:     s.clock.Now().Add(time.Duration(i)*20*ms - 2*settling - 2*time.Second),
+			handed: samples(time.Duration(i) * 20 * ms),
+		})
+	}
+	if requests, _, err := s.settle(t.Context(), false); !errors.Is(err, errStandstill) {
+		t.Errorf("%d requests, error %v", len(requests), err)
 	}
 }
 
