@@ -14,23 +14,23 @@ import (
 	"wakefuzz/internal/virtualspeaker/bed"
 )
 
-// A spec with the wrong polarity and a level that is hardly heard is put right
-// by a calibration, which changes nothing else in it.
+// A spec with the wrong polarity, and with a level that leaves little to spare,
+// is put right by a calibration, and the campaign then runs with it.
 func TestCalibrateDevice(t *testing.T) {
 	d := newDevice(t, night{words: "banana", plays: 2})
 	d.change("port: ", "polarity: active-high, port: ", "backend: pulseaudio", "backend: pulseaudio, level_dbfs: -47")
-	before := d.text()
-
 	out := d.fuzzer("calibrate", "--silence", "25s", "--plays", "3", "--watch", "6s", "--write", d.spec).finish(t)
 	t.Logf("%s\n%s", out.stderr, out.stdout)
 	after := d.text()
-	level := regexp.MustCompile(`level_dbfs: (-\d+)`)
-	written := level.FindStringSubmatch(after)
-	if want := level.ReplaceAllString(strings.Replace(before, "active-high", "active-low", 1), written[0]); after != want {
-		t.Errorf("the file is now:\n%s\nwant:\n%s", after, want)
+	if !strings.Contains(after, "polarity: active-low, port: ") {
+		t.Errorf("the file is now:\n%s", after)
 	}
-	if n, err := strconv.Atoi(written[1]); err != nil || n < -41 || n > -20 {
-		t.Errorf("the level is now %s", written[1])
+	level := regexp.MustCompile(`pulseaudio, level_dbfs: (-\d+)}`).FindStringSubmatch(after)
+	if len(level) == 0 {
+		t.Fatalf("the file is now:\n%s", after)
+	}
+	if n, err := strconv.Atoi(level[1]); err != nil || n < -41 || n > -20 {
+		t.Errorf("the level is now %s", level[1])
 	}
 
 	// The device is tested with it as it is.
@@ -46,14 +46,14 @@ func TestCalibrateOtherDevice(t *testing.T) {
 	d := newDevice(t, night{words: "banana", plays: 2})
 	d.change(bed.DeviceMAC, "02:57:46:00:00:99")
 	before := d.text()
-	out := d.fuzzer("calibrate", "--silence", "5s", "--plays", "3", "--watch", "5s", "--levels=false", "--format", "json", "--write", d.spec).end(t, exitUnmeasured)
+	out := d.fuzzer("calibrate", "--silence", "5s", "--plays", "3", "--watch", "5s", "--levels=false", "--format", "json", d.spec).end(t, exitUnmeasured)
 	out.says(t, "traffic: no packets of the device at all")
 	var report calibration.Report
 	if err := json.Unmarshal([]byte(out.stdout), &report); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range report.Suggestions {
-		if !strings.Contains(s.Key, "light") || s.New != s.Old {
+		if strings.Contains(s.Key, "traffic") {
 			t.Errorf("it suggests %+v", s)
 		}
 	}
