@@ -29,7 +29,7 @@ e2e: setup ## as root: campaigns against virtual smart speakers, well and failin
 	go test -tags e2e -count 1 -timeout 10m -parallel 8 ./internal/virtualspeaker/bed
 	go test -tags e2e -count 1 -timeout 20m -parallel 16 -v -run Device ./cmd/fuzzer
 
-hardware-sim: ## as root: run the pin drivers on emulated boards
+hardware-sim: ## as root: pin drivers and monitor mode, in emulated machines
 	scripts/hardware-sim.sh
 
 lint: ## hold the code to .golangci.yml, import rules included

@@ -24,7 +24,8 @@
 // changes it. Other IP protocols count whatever IP carried, later fragments
 // all of theirs, and what isn't IP counts none. An encrypted 802.11 data frame
 // counts its body without the cipher's header: the network and transport
-// headers, and the cipher's checksum, are inside and can't be told apart.
+// headers, and the cipher's checksum, are inside and can't be told apart. With
+// WPA2 (CCMP) they are 44 bytes for UDP over IPv4.
 //
 // # All devices
 //

@@ -1,6 +1,7 @@
 // Hardwaresim runs a test program inside an emulated machine, and is what lies
 // outside of that machine meanwhile: it drives the far ends of its pins and
-// looks at its registers as the program asks (see package outside).
+// looks at its registers as the program asks (see package outside). A PC has no
+// pins; it has a kernel with radios made by software.
 //
 //	hardwaresim -machine pi3b -kernel vmlinuz -dtb bcm2837-rpi-3-b.dtb -initrd initramfs -test.v
 //
@@ -49,7 +50,7 @@ func main() {
 // run runs a machine, and returns the status of the program in it.
 func run(ctx context.Context, args []string, out io.Writer) (status int, err error) {
 	flags := flag.NewFlagSet("hardwaresim", flag.ContinueOnError)
-	name := flags.String("machine", "", "which machine: pi3b or pl061")
+	name := flags.String("machine", "", "which machine: pi3b, pl061 or pc")
 	kernel := flags.String("kernel", "", "its kernel")
 	dtb := flags.String("dtb", "", "its device tree, where it needs one")
 	initrd := flags.String("initrd", "", "its initramfs")
@@ -71,6 +72,8 @@ func run(ctx context.Context, args []string, out io.Writer) (status int, err err
 	defer cancel()
 	sockets := map[string]string{"qtest": filepath.Join(dir, "qtest"), "qmp": filepath.Join(dir, "qmp")}
 	emulator := []string{
+		// Never KVM: where this machine is a virtual one itself, it may be there
+		// and hang.
 		"-accel", "tcg,thread=multi", "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
 		"-qtest", "unix:" + sockets["qtest"] + ",server=on,wait=off", "-qtest-log", "/dev/null",
 		"-qmp", "unix:" + sockets["qmp"] + ",server=on,wait=off",
@@ -80,7 +83,7 @@ func run(ctx context.Context, args []string, out io.Writer) (status int, err err
 	if *dtb != "" {
 		emulator = append(emulator, "-dtb", *dtb)
 	}
-	qemu := exec.CommandContext(ctx, "qemu-system-aarch64", append(emulator, m.emulator...)...)
+	qemu := exec.CommandContext(ctx, "qemu-system-"+m.architecture, append(emulator, m.emulator...)...)
 	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	qemu.Stderr = os.Stderr
 	toGuest, err := qemu.StdinPipe()
@@ -133,9 +136,10 @@ func listen(ctx context.Context, from io.Reader, to io.Writer, w *wires, out io.
 
 // machine is a kind of machine.
 type machine struct {
-	emulator []string // arguments of the emulator
-	boot     string   // of the kernel
-	// pin is the command that makes a pin high, or low.
+	architecture string   // as the emulator calls it
+	emulator     []string // arguments of the emulator
+	boot         string   // of the kernel
+	// pin is the command that makes a pin high, or low; nil where there is none.
 	pin func(ctx context.Context, w *wires, pin uint, high bool) (string, error)
 }
 
@@ -143,8 +147,9 @@ var machines = map[string]machine{
 	"pi3b": {
 		// The first serial port is the Bluetooth chip's, which hears nothing
 		// but that.
-		emulator: []string{"-M", "raspi3b", "-serial", "null", "-serial", "stdio"},
-		boot:     "console=ttyS1,115200 iomem=relaxed maxcpus=2",
+		architecture: "aarch64",
+		emulator:     []string{"-M", "raspi3b", "-serial", "null", "-serial", "stdio"},
+		boot:         "console=ttyS1,115200 iomem=relaxed maxcpus=2",
 		// The registers that set and clear levels work on inputs as well here,
 		// which on a real chip they don't.
 		pin: func(_ context.Context, _ *wires, pin uint, high bool) (string, error) {
@@ -157,8 +162,9 @@ var machines = map[string]machine{
 		},
 	},
 	"pl061": {
-		emulator: []string{"-M", "virt", "-cpu", "cortex-a53", "-serial", "stdio"},
-		boot:     "console=ttyAMA0",
+		architecture: "aarch64",
+		emulator:     []string{"-M", "virt", "-cpu", "cortex-a53", "-serial", "stdio"},
+		boot:         "console=ttyAMA0",
 		pin: func(ctx context.Context, w *wires, pin uint, high bool) (string, error) {
 			path, err := w.device(ctx, "pl061")
 			if err != nil {
@@ -170,6 +176,11 @@ var machines = map[string]machine{
 			}
 			return fmt.Sprintf("set_irq_in %s unnamed-gpio-in %d %d", path, pin, level), nil
 		},
+	},
+	"pc": {
+		architecture: "x86_64",
+		emulator:     []string{"-M", "q35", "-m", "512", "-smp", "2", "-serial", "stdio"},
+		boot:         "console=ttyS0",
 	},
 }
 
@@ -191,7 +202,7 @@ func (w *wires) do(ctx context.Context, request []string) (string, error) {
 		return err == nil
 	}
 	switch {
-	case scan("pin %d %d", &pin, &level) && pin < 32 && level < 2:
+	case scan("pin %d %d", &pin, &level) && pin < 32 && level < 2 && w.machine.pin != nil:
 		command, err := w.machine.pin(ctx, w, pin, level == 1)
 		if err != nil {
 			return "", err
