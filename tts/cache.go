@@ -101,18 +101,18 @@ func (c *Cache) Clip(ctx context.Context, u Utterance) (Clip, Origin, error) {
 // abandoned is the error of a flight whose context ended.
 type abandoned struct{ error }
 
-// Holds tells whether [Cache.Clip] would return u's clip without having it
-// spoken.
-func (c *Cache) Holds(ctx context.Context, u Utterance) (bool, error) {
+// Peek returns u's clip where [Cache.Clip] would return it without having it
+// spoken, and says whether it is so.
+func (c *Cache) Peek(ctx context.Context, u Utterance) (Clip, bool, error) {
 	key, err := c.key(ctx, u)
 	if err != nil {
-		return false, err
+		return Clip{}, false, err
 	}
-	_, err = c.load(key)
+	clip, err := c.load(key)
 	if errors.Is(err, fs.ErrNotExist) || errors.As(err, new(damaged)) {
-		return false, nil
+		return Clip{}, false, nil
 	}
-	return err == nil, err
+	return clip, err == nil, err
 }
 
 // key asks the engine for its version once.

@@ -69,7 +69,7 @@ func TestCacheSpeaksOnce(t *testing.T) {
 	c := tts.NewCache(dir, s)
 	wantHeld := func(u tts.Utterance, want bool) {
 		t.Helper()
-		if got, err := c.Holds(t.Context(), u); err != nil || got != want {
+		if _, got, err := c.Peek(t.Context(), u); err != nil || got != want {
 			t.Errorf("%q is held: %v, error %v, want %v", u.Text, got, err, want)
 		}
 	}
@@ -158,7 +158,7 @@ func TestCacheMakesDamagedClipsAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := tts.NewCache(dir, s)
-			if held, err := c.Holds(t.Context(), hum("alexa")); held || err != nil {
+			if _, held, err := c.Peek(t.Context(), hum("alexa")); held || err != nil {
 				t.Errorf("a damaged clip is held: %v, error %v", held, err)
 			}
 			wantClip(t, c, hum("alexa"), tts.Remade)
@@ -290,7 +290,7 @@ func TestCachePassesOnErrors(t *testing.T) {
 	if _, _, err := c.Clip(t.Context(), hum("alexa")); !errors.Is(err, tts.ErrCredentials) {
 		t.Errorf("error %v, want ErrCredentials", err)
 	}
-	if _, err := c.Holds(t.Context(), hum("alexa")); !errors.Is(err, tts.ErrCredentials) {
+	if _, _, err := c.Peek(t.Context(), hum("alexa")); !errors.Is(err, tts.ErrCredentials) {
 		t.Errorf("error %v, want ErrCredentials", err)
 	}
 }
@@ -320,7 +320,7 @@ func TestCacheFolderUnusable(t *testing.T) {
 			t.Errorf("%s: error %v, want one that names the folder and says what to do", name, err)
 		}
 	}
-	if _, err := tts.NewCache(file, ttstest.Tone{}).Holds(t.Context(), hum("alexa")); err == nil {
+	if _, _, err := tts.NewCache(file, ttstest.Tone{}).Peek(t.Context(), hum("alexa")); err == nil {
 		t.Error("a file holds no clips, and no error says that it can't")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os/signal"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"wakefuzz/campaign"
+	"wakefuzz/results"
 	"wakefuzz/tts"
 	"wakefuzz/tts/google"
 )
@@ -46,57 +46,92 @@ prices in the configuration.`,
 				return err
 			}
 			defer speaker.Close()
-			var utterances []tts.Utterance
-			voices := spec.VoicesByName()
-			for _, t := range campaign.Plan(spec, wake, words) {
-				utterances = append(utterances, tts.Utterance{Text: t.Word, Voice: voices[t.Voice]})
-			}
-			missing, err := a.announce(ctx, speaker, utterances)
-			if err != nil || dry || len(missing) == 0 {
+			stock, err := speaker.takeStock(ctx, utterances(spec, campaign.Plan(spec, wake, words)), nil)
+			if err != nil {
 				return err
 			}
-			return a.synthesize(ctx, speaker, missing)
+			err = a.announce(stock)
+			if err != nil || dry || len(stock.missing) == 0 {
+				return err
+			}
+			return a.synthesize(ctx, speaker, stock.missing)
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be made and billed")
 	return cmd
 }
 
-// announce prints what is missing in the cache and what it costs to make, and
-// returns it.
-func (a *app) announce(ctx context.Context, s *voicebox, all []tts.Utterance) ([]tts.Utterance, error) {
-	var missing []tts.Utterance
-	billed := map[tts.Voice]int{}
+// utterances are what the trials speak, each once.
+func utterances(spec campaign.Spec, trials []results.Trial) []tts.Utterance {
+	var all []tts.Utterance
+	voices := spec.VoicesByName()
+	known := map[tts.Utterance]bool{}
+	for _, t := range trials {
+		if u := (tts.Utterance{Text: t.Word, Voice: voices[t.Voice]}); !known[u] {
+			known[u] = true
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
+// stock is what the cache has of the clips that are wanted.
+type stock struct {
+	wanted  int
+	missing []tts.Utterance
+	// billed are the characters that making the missing ones costs.
+	billed map[tts.Voice]int
+}
+
+// takeStock looks through the cache for the clips. What is there it hands to
+// have, unless that is nil.
+func (s *voicebox) takeStock(ctx context.Context, all []tts.Utterance, have func(tts.Utterance, tts.Clip)) (stock, error) {
+	stock := stock{wanted: len(all), billed: map[tts.Voice]int{}}
 	for _, u := range all {
-		have, err := s.caches[u.Voice.Engine].Holds(ctx, u)
-		if err != nil {
-			return nil, err
-		}
-		if have {
-			continue
-		}
-		missing = append(missing, u)
-		if b, ok := s.engines[u.Voice.Engine].(tts.Biller); ok {
-			billed[u.Voice] += b.BilledCharacters(u)
+		clip, there, err := s.caches[u.Voice.Engine].Peek(ctx, u)
+		switch {
+		case err != nil:
+			return stock, err
+		case there && have != nil:
+			have(u, clip)
+		case !there:
+			stock.missing = append(stock.missing, u)
+			if b, ok := s.engines[u.Voice.Engine].(tts.Biller); ok {
+				stock.billed[u.Voice] += b.BilledCharacters(u)
+			}
 		}
 	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d clips, %d in the cache, %d to make\n", len(all), len(all)-len(missing), len(missing))
-	if len(billed) == 0 {
-		fmt.Fprintln(&text, "nothing is billed")
+	return stock, nil
+}
+
+func (s stock) String() string {
+	return fmt.Sprintf("%d clips, %d in the cache, %d to make", s.wanted, s.wanted-len(s.missing), len(s.missing))
+}
+
+// announce prints what is missing in the cache and what it costs to make.
+func (a *app) announce(s stock) error {
+	_, err := fmt.Fprintf(a.stdout, "%s\n%s\n", s, strings.Join(a.costs(s), "\n"))
+	return err
+}
+
+// costs says, a line for each voice that is billed, what the missing clips
+// cost.
+func (a *app) costs(s stock) []string {
+	if len(s.billed) == 0 {
+		return []string{"nothing is billed"}
 	}
+	var lines []string
 	prices := google.ListPrices()
 	maps.Copy(prices, a.config.Prices)
-	for _, voice := range slices.SortedFunc(maps.Keys(billed), func(a, b tts.Voice) int { return strings.Compare(a.String(), b.String()) }) {
+	for _, voice := range slices.SortedFunc(maps.Keys(s.billed), func(a, b tts.Voice) int { return strings.Compare(a.String(), b.String()) }) {
 		cost := "its price is not in the configuration"
 		if usd, known := prices.PerMillion(voice.Name); known {
 			cost = fmt.Sprintf("%.2f USD at %.2f USD per million (list prices of %s, or the configuration's)",
-				float64(billed[voice])*usd/1e6, usd, google.PricesAsOf)
+				float64(s.billed[voice])*usd/1e6, usd, google.PricesAsOf)
 		}
-		fmt.Fprintf(&text, "%s: %d characters billed, %s\n", voice, billed[voice], cost)
+		lines = append(lines, fmt.Sprintf("%s: %d characters billed, %s", voice, s.billed[voice], cost))
 	}
-	_, err := io.WriteString(a.stdout, text.String())
-	return missing, err
+	return lines
 }
 
 // synthesisAhead is how many utterances are asked for at once; how many calls
