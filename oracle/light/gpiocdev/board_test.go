@@ -44,7 +44,7 @@ func TestOnBoard(t *testing.T) {
 			line int
 			want string
 		}{
-			"in use":       {options.Line, "gpioinfo says who"},
+			"in use":       {options.Line, `"wakefuzz" is using it`},
 			"not the chip": {4711, "gpioinfo lists"},
 		} {
 			t.Run(name, func(t *testing.T) {

@@ -112,7 +112,7 @@ func (s *Sensor) watch(ctx context.Context, report func(light.Level)) error {
 			}
 		}))
 	if err != nil {
-		return explain(err)
+		return s.options.explain(err)
 	}
 	defer line.Close() // waits for the handler, which done lets go
 	defer close(done)
@@ -149,18 +149,32 @@ func (s *Sensor) watch(ctx context.Context, report func(light.Level)) error {
 }
 
 // explain says what to do about a line that could not be had.
-func explain(err error) error {
+func (o Options) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w; gpiodetect lists the chips there are", err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, gpiocdev.ErrPermissionDenied):
 		return fmt.Errorf("%w; add the user to the group gpio: sudo usermod -aG gpio $USER, and log in again", err)
 	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("%w; gpioinfo says who is using it", err)
+		return fmt.Errorf("%w: %s is using it; end that, or take another line", err, o.user())
 	case errors.Is(err, gpiocdev.ErrInvalidOffset):
 		return fmt.Errorf("%w; gpioinfo lists the lines of the chip", err)
 	}
 	return err
+}
+
+// user is who uses the line, by the name that it gave the kernel.
+func (o Options) user() string {
+	chip, err := gpiocdev.NewChip(o.Chip)
+	if err != nil {
+		return "somebody"
+	}
+	defer chip.Close()
+	info, err := chip.LineInfo(o.Line)
+	if err != nil || info.Consumer == "" {
+		return "somebody"
+	}
+	return fmt.Sprintf("%q", info.Consumer)
 }
 
 // knowledge is what is known of a line.

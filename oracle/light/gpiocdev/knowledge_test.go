@@ -111,11 +111,11 @@ func TestExplain(t *testing.T) {
 	for want, err := range map[string]error{
 		"gpiodetect":    fs.ErrNotExist,
 		"usermod":       &fs.PathError{Op: "open", Path: "/dev/gpiochip0", Err: unix.EACCES},
-		"who is using":  unix.EBUSY,
+		"somebody is":   unix.EBUSY,
 		"lists the lin": gpiocdev.ErrInvalidOffset,
 		"bad request":   errors.New("bad request"),
 	} {
-		if got := explain(err); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
+		if got := DefaultOptions().explain(err); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
 			t.Errorf("%v is explained by %q, want %q in it", err, got, want)
 		}
 	}
