@@ -213,16 +213,26 @@ func (r *Runner) beginSession(benchFacts map[string]string) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(sessions) > 0 {
-		was := sessions[0].Facts
-		for _, key := range union(was, facts) {
-			if was[key] != facts[key] {
-				return 0, fmt.Errorf("%w: %s was %s and is %s; put it back, or begin a new campaign",
-					ErrChanged, key, orNone(was[key]), orNone(facts[key]))
-			}
-		}
+	if err := SameFacts(sessions, facts); err != nil {
+		return 0, err
 	}
 	return r.storeSession(facts)
+}
+
+// SameFacts returns an error that wraps ErrChanged where what is to shape the
+// next session's observations is not what shaped those of the sessions before.
+func SameFacts(sessions []results.Session, facts map[string]string) error {
+	if len(sessions) == 0 {
+		return nil
+	}
+	was := sessions[0].Facts
+	for _, key := range union(was, facts) {
+		if was[key] != facts[key] {
+			return fmt.Errorf("%w: %s was %s and is %s; put it back, or begin a new campaign",
+				ErrChanged, key, orNone(was[key]), orNone(facts[key]))
+		}
+	}
+	return nil
 }
 
 // keepSpec stores the spec of a complete campaign for those who judge it later,

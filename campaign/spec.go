@@ -149,6 +149,9 @@ const wordLength = time.Second
 // Fixed says whether the pace is the fixed one.
 func (p PaceSpec) Fixed() bool { return p.Kind == PaceFixed }
 
+// Trial is how long a trial at the fixed pace takes.
+func (p PaceSpec) Trial() time.Duration { return p.Rest + 2*p.Stretch }
+
 // slot is the time from one play to the next, of so many.
 func (p PaceSpec) slot(plays int) time.Duration { return p.Stretch / time.Duration(plays) }
 

@@ -298,6 +298,7 @@ func TestFullOutput(t *testing.T) {
 		{"export", dir, "--format", "csv"},
 		{"resume", dir},
 		{"synth", "--dry-run", file},
+		{"doctor", file},
 		{"voices", "flite"},
 		{"distance", "--to", "alexa", "lexus"},
 		{"version"},

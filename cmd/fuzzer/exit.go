@@ -18,6 +18,7 @@ const (
 	exitFailure     = 1
 	exitUsage       = 2
 	exitUnmeasured  = 3
+	exitUnfit       = 4
 	exitNoCampaign  = 10
 	exitLocked      = 11
 	exitCredentials = 12
@@ -25,8 +26,9 @@ const (
 )
 
 const exitCodesHelp = `Exit codes: 0 done, 1 failure, 2 usage or campaign file, 3 finished with plays
-that could not be measured, 10 no such campaign, 11 another runner holds the
-campaign, 12 credentials missing or refused, 130 interrupted and resumable.`
+that could not be measured, 4 a check of doctor failed, 10 no such campaign, 11
+another runner holds the campaign, 12 credentials missing or refused, 130
+interrupted and resumable.`
 
 // errUsage is wrapped by errors that a better command line would mend.
 var errUsage = errors.New("usage")
@@ -41,7 +43,7 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// unfinished is a run that ended in good order with plays left.
+// unfinished is a command that ended in good order, with something left to do.
 type unfinished struct {
 	code    int
 	message string

@@ -53,7 +53,7 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	}()
 	var oracles []oracle.Oracle
 	if h.spec.Bench.Light != nil {
-		if err := h.openLight(ctx); err != nil {
+		if h.light, err = openLight(ctx, spec, h.clock); err != nil {
 			return nil, fmt.Errorf("bench.light: %w", err)
 		}
 		oracles = append(oracles, h.light)
@@ -75,26 +75,27 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	return b, nil
 }
 
-func (h *hardware) openLight(ctx context.Context) (err error) {
-	setup := light.Setup{Window: h.spec.Judge.Light.Watch(), Now: h.clock.Now}
-	switch o := h.spec.Bench.Light.Options.(type) {
+// openLight begins to watch the light that the spec describes.
+func openLight(ctx context.Context, spec campaign.Spec, clock bench.Clock) (*light.Recorder, error) {
+	setup := light.Setup{Window: spec.Judge.Light.Watch(), Now: clock.Now}
+	var err error
+	switch o := spec.Bench.Light.Options.(type) {
 	case *sensor[gpiocdev.Options]:
 		setup.Polarity = o.Polarity
-		setup.Sensor, err = gpiocdev.New(h.clock, o.Driver)
+		setup.Sensor, err = gpiocdev.New(clock, o.Driver)
 	case *sensor[rpio.Options]:
 		setup.Polarity = o.Polarity
-		setup.Sensor, err = rpio.New(h.clock, o.Driver)
+		setup.Sensor, err = rpio.New(clock, o.Driver)
 	case *sensor[serial.Options]:
 		setup.Polarity = o.Polarity
-		setup.Sensor, err = serial.New(h.clock, o.Driver)
+		setup.Sensor, err = serial.New(clock, o.Driver)
 	default:
-		return fmt.Errorf("no such driver: %s", h.spec.Bench.Light.Name)
+		return nil, fmt.Errorf("no such driver: %s", spec.Bench.Light.Name)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h.light, err = light.Open(ctx, setup)
-	return err
+	return light.Open(ctx, setup)
 }
 
 func (h *hardware) close() error {
