@@ -16,11 +16,12 @@ const restlessPlays = 3
 
 // watch is what a pass knows of the device's hearing.
 type watch struct {
-	// control is the trial of the wake word that was played last; woke says
-	// whether the device has reacted in it, and seen which oracles saw so.
-	control results.TrialID
-	woke    bool
-	seen    map[string]bool
+	// control is the trial of the wake word that was played last; heard says
+	// whether any of its plays was measured, woke whether the device has reacted
+	// in one, and seen which oracles saw so.
+	control     results.TrialID
+	heard, woke bool
+	seen        map[string]bool
 	// blind are the oracles that did not see the last control wake the device,
 	// though it did.
 	blind map[string]bool
@@ -81,12 +82,15 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 	}
 	control := j.trial.Role == results.RolePositive
 	if control && p.control != j.trial.ID {
-		p.control, p.woke, p.seen = j.trial.ID, false, map[string]bool{}
+		p.control, p.heard, p.woke, p.seen = j.trial.ID, false, false, map[string]bool{}
 	}
 	if control {
 		for _, reading := range p.Spec.Rules().Judge(a.Sound, a.Observations).Readings {
 			p.seen[reading.Oracle] = p.seen[reading.Oracle] || reading.State == bench.Reacted
 		}
+	}
+	if control && a.State != bench.Unmeasured {
+		p.heard = true
 	}
 	if control && a.State == bench.Reacted {
 		p.woke, p.unproven = true, nil
@@ -96,7 +100,7 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 		p.compare(j.trial.Word)
 	}
 	switch {
-	case over && !p.woke:
+	case over && p.heard && !p.woke:
 		why := fmt.Sprintf("%q no longer wakes the device", j.trial.Word)
 		for _, name := range p.Spec.Bench.oracles() {
 			if p.seen[name] {

@@ -40,11 +40,15 @@ type device struct {
 	played   int
 	deaf     func(play int) bool
 	restless func(play int) string
+	stutter  func(play int) bool // of the loudspeaker
 	lit      bool
 }
 
 func (d *device) Play(ctx context.Context, cue playback.Cue) (playback.Sounding, error) {
 	d.played++
+	if d.stutter != nil && d.stutter(d.played) {
+		return playback.Sounding{Fault: bench.FaultPlayer, Detail: "it stuttered"}, nil
+	}
 	s, err := d.Bench.Play(ctx, cue)
 	o, _ := d.Bench.Observe(ctx, bench.Span{Start: s.Span.Start, End: s.Span.End.Add(time.Second)})
 	d.lit = false
@@ -166,6 +170,24 @@ func TestDeafnessIsNoticedInTheNextSession(t *testing.T) {
 	})
 	if got, want := r.csv(), whole.csv(); got != want {
 		t.Errorf("deaf when the session ended:\n%s\nwithout:\n%s", got, want)
+	}
+}
+
+// A control that could not be measured says nothing of the device.
+func TestControlThatIsNotMeasured(t *testing.T) {
+	whole := newDevice(t, new(device))
+	whole.run()
+	// Plays 5 and 6 are the second control.
+	r := newDevice(t, &device{stutter: func(play int) bool { return play == 5 || play == 6 }})
+	r.Note = func(format string, args ...any) { t.Errorf("it said: "+format, args...) }
+	if tally := r.run(); tally.Left() != 0 {
+		t.Errorf("%d plays left", tally.Left())
+	}
+	if got, want := r.csv(), whole.csv(); got != want {
+		t.Errorf("with a loudspeaker that stuttered:\n%s\nwithout:\n%s", got, want)
+	}
+	if voids, err := r.store.Voids(); err != nil || len(voids) > 0 {
+		t.Errorf("%d plays are void, error %v", len(voids), err)
 	}
 }
 

@@ -413,7 +413,7 @@ func TestBusyDeviceAtFixedPace(t *testing.T) {
 		return playback.Sounding{}, nil
 	}
 	r.Note = func(format string, args ...any) {
-		if text := fmt.Sprintf(format, args...); strings.Contains(text, "no longer wakes the device") {
+		if text := fmt.Sprintf(format, args...); strings.Contains(text, "does not come to rest") {
 			h.play = nil
 		}
 	}
