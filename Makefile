@@ -1,6 +1,6 @@
 # What a person types. `make demo` and `make test` are all a new user needs.
 
-.PHONY: help setup build demo test e2e hardware-sim lint fuzz bench clean
+.PHONY: help setup build build-arm64 test-arm64 demo test e2e hardware-sim lint fuzz bench clean
 
 # Nothing here needs a shell that differs from one machine to the next.
 SHELL := /bin/bash
@@ -14,6 +14,12 @@ setup: ## install what is missing, fetch models and runtime
 
 build: ## build bin/fuzzer
 	go build -o bin/fuzzer ./cmd/fuzzer
+
+build-arm64: ## build bin/fuzzer-arm64, for a Raspberry Pi, and try it in an emulator
+	scripts/build-arm64.sh
+
+test-arm64: ## the same, and have it fuzz a real wake-word model
+	scripts/build-arm64.sh test
 
 demo: ## fuzz a real wake-word model and print its false wake words
 	@scripts/setup.sh

@@ -8,6 +8,7 @@
 #
 #     scripts/setup.sh            for the demo
 #     scripts/setup.sh test       and what only the tests need
+#     scripts/setup.sh demo aarch64     the runtime of another machine than this
 #
 # The data folder is $WAKEFUZZ_DATA, or wakefuzz in $XDG_DATA_HOME, or
 # ~/.local/share/wakefuzz.
@@ -17,7 +18,7 @@ set -euo pipefail
 purpose=${1:-demo}
 data=${WAKEFUZZ_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/wakefuzz}
 manifest=$(dirname "${BASH_SOURCE[0]}")/assets.txt
-machine=$(uname -m)
+machine=${2:-$(uname -m)}
 licence='CC BY-NC-SA 4.0: non-commercial use only'
 
 say() { printf 'setup: %s\n' "$*"; }
