@@ -61,8 +61,9 @@ const (
 	// pause is the time between two readings of the level.
 	pause = 20 * time.Millisecond
 	// inFlight is how long an edge may take from the pin to us. Only when that
-	// has passed is it said that there was none.
-	inFlight = 50 * time.Millisecond
+	// has passed is it said that there was none: each play waits as long, and a
+	// machine that is busy for longer loses it.
+	inFlight = 200 * time.Millisecond
 	// lag leaves a loaded machine time to get round to it.
 	lag = 500 * time.Millisecond
 )

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/warthog618/go-gpiocdev"
 	"golang.org/x/sys/unix"
@@ -17,7 +16,7 @@ import (
 // without a number or without an interrupt.
 func TestKnowledge(t *testing.T) {
 	type step struct {
-		at     int // milliseconds
+		at     int // fiftieths of inFlight
 		high   bool
 		number uint32 // of an edge; 0 for a reading
 		news   int    // what is reported: up to when the level is known, or none
@@ -70,7 +69,7 @@ func TestKnowledge(t *testing.T) {
 		}},
 		{"an edge that is late", []step{
 			{at: 200, news: 150},
-			{at: 149, high: true, number: 1, err: "longer than 50ms"},
+			{at: 149, high: true, number: 1, err: "an edge took longer than"},
 		}},
 		{"an edge without an interrupt", []step{
 			{at: 151, high: true, news: none},
@@ -78,7 +77,7 @@ func TestKnowledge(t *testing.T) {
 			{at: 202, high: true, err: "without an edge"},
 		}},
 	}
-	at := func(ms int) bench.Instant { return bench.Instant(ms) * bench.Instant(time.Millisecond) }
+	at := func(n int) bench.Instant { return bench.Instant(n) * bench.Instant(inFlight/50) }
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			k := knowledge{began: at(100), through: at(100)}
