@@ -179,12 +179,12 @@ func copyWithTcpdump(b *testing.B, path string) {
 
 // BenchmarkRead reads capture files and decodes every packet: one of 1 GB, in
 // turn with a bare loop over its records and with tcpdump, and smaller ones of
-// other formats. Beside packets/s it reports
+// other formats. Beside millions of packets a second it reports
 //
-//	processor-packets/s  the same for a second of processor time: what is left
-//	                     of it on a machine that does other things as well
-//	bare-, tcpdump-...   the same of the bare loop and of tcpdump
-//	peak-MB              the most memory that the process had while it read
+//	processor-Mpackets/s  those in a second of processor time, which says more
+//	                      on a machine that does other things as well
+//	bare-, tcpdump-...    the same of the bare loop and of tcpdump
+//	peak-MB               the most memory that the process had while it read
 //
 // each the median of the rounds.
 func BenchmarkRead(b *testing.B) {
@@ -228,8 +228,8 @@ func BenchmarkRead(b *testing.B) {
 					walls, processors = append(walls, c.wall), append(processors, c.processor)
 				}
 				if len(costs) > 0 {
-					b.ReportMetric(float64(packets)/median(walls).Seconds(), prefix+"packets/s")
-					b.ReportMetric(float64(packets)/median(processors).Seconds(), prefix+"processor-packets/s")
+					b.ReportMetric(float64(packets)/1e6/median(walls).Seconds(), prefix+"Mpackets/s")
+					b.ReportMetric(float64(packets)/1e6/median(processors).Seconds(), prefix+"processor-Mpackets/s")
 				}
 			}
 		})
@@ -308,6 +308,6 @@ func BenchmarkLive(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(sent)/took.Seconds(), "packets/s")
-	b.ReportMetric(float64(sent-received.Load()), "lost")
-	b.ReportMetric(float64(l.Stats().Dropped), "dropped")
+	b.ReportMetric(float64(sent-received.Load()), "lost-packets")
+	b.ReportMetric(float64(l.Stats().Dropped), "dropped-packets")
 }

@@ -23,10 +23,10 @@ type pcap struct {
 
 func newPcap(s *stream) (*pcap, error) {
 	const size = 24
-	h, err := s.peek(size)
-	if err != nil {
+	if err := s.need(size); err != nil {
 		return nil, s.at(err)
 	}
+	h := s.window
 	magic := s.u32(h)
 	if magic != pcapMicros && magic != pcapNanos {
 		s.swapped = true
@@ -48,27 +48,27 @@ func (p *pcap) next(f *Frame) error {
 	if err := p.advance(); err != nil {
 		return p.at(err)
 	}
-	h, err := p.peek(size)
-	if errors.Is(err, io.EOF) {
-		return io.EOF
-	}
-	if err != nil {
+	if err := p.need(size); err != nil {
+		if errors.Is(err, io.EOF) {
+			return io.EOF
+		}
 		return p.at(err)
 	}
+	h := p.window
 	seconds, fraction := p.u32(h), p.u32(h[4:])
 	captured, length := p.u32(h[8:]), p.u32(h[12:])
 	if err := sizes(captured, length); err != nil {
 		return p.at(err)
 	}
-	b, err := p.peek(size + int(captured))
-	if err != nil {
+	end := size + int(captured)
+	if err := p.need(end); err != nil {
 		return p.at(err)
 	}
-	p.held = int64(len(b))
+	p.held = int64(end)
 	p.packet++
 	f.Link = p.link
 	f.Time = time.Unix(int64(seconds), int64(fraction)*p.tick).UTC()
-	f.Data = b[size:]
+	f.Data = p.window[size:end]
 	f.Length = int(max(captured, length))
 	return nil
 }

@@ -78,10 +78,10 @@ func (n *pcapng) block(f *Frame) (found bool, err error) {
 		return false, err
 	}
 	const head, tail = 8, 4
-	h, err := n.peek(head)
-	if err != nil {
+	if err := n.need(head); err != nil {
 		return false, err
 	}
+	h := n.window
 	kind := n.u32(h)
 	if kind == ngSection { // the same in either byte order
 		return false, n.section()
@@ -97,16 +97,13 @@ func (n *pcapng) block(f *Frame) (found bool, err error) {
 		if body > bufferSize-head {
 			return false, fmt.Errorf("%w: an interface's description of %d bytes is not credible; the file is damaged here", ErrFormat, body)
 		}
-		b, err := n.peek(head + int(body))
-		if err != nil {
+		if err := n.need(head + int(body)); err != nil {
 			return false, early(err)
 		}
-		if kind == ngInterface {
-			err = n.describe(b[head:])
-		} else {
-			n.count(b[head:])
-		}
-		if err != nil {
+		b := n.window[head:][:body]
+		if kind == ngStatistics {
+			n.count(b)
+		} else if err := n.describe(b); err != nil {
 			return false, err
 		}
 	case ngPacket, ngOldPacket, ngSimplePacket:
@@ -122,10 +119,10 @@ func (n *pcapng) block(f *Frame) (found bool, err error) {
 // section begins a section.
 func (n *pcapng) section() error {
 	const head = 12
-	h, err := n.peek(head)
-	if err != nil {
+	if err := n.need(head); err != nil {
 		return early(err)
 	}
+	h := n.window
 	n.swapped = false
 	if n.u32(h[8:]) != ngByteOrder {
 		n.swapped = true
@@ -217,11 +214,10 @@ func (n *pcapng) frame(f *Frame, kind uint32, body int64) error {
 	if body < int64(fixed) {
 		return fmt.Errorf("%w: a packet's block is too short; the file is damaged here", ErrFormat)
 	}
-	b, err := n.peek(head + fixed)
-	if err != nil {
+	if err := n.need(head + fixed); err != nil {
 		return early(err)
 	}
-	b = b[head:]
+	b := n.window[head:]
 
 	var id, captured, length uint32
 	var ticks uint64
@@ -251,7 +247,8 @@ func (n *pcapng) frame(f *Frame, kind uint32, body int64) error {
 	if int64(fixed)+int64(captured) > body {
 		return fmt.Errorf("%w: the packet claims %d bytes, its block has %d; the file is damaged here", ErrFormat, captured, body-int64(fixed))
 	}
-	if b, err = n.peek(head + fixed + int(captured)); err != nil {
+	end := head + fixed + int(captured)
+	if err := n.need(end); err != nil {
 		return early(err)
 	}
 	f.Link = l.link
@@ -259,7 +256,7 @@ func (n *pcapng) frame(f *Frame, kind uint32, body int64) error {
 	if kind != ngSimplePacket {
 		f.Time = l.time(ticks)
 	}
-	f.Data = b[head+fixed:]
+	f.Data = n.window[head+fixed : end]
 	f.Length = int(max(captured, length))
 	return nil
 }

@@ -171,20 +171,20 @@ func (u *unpacker) cause(err error) error {
 // newRecords finds out which format the file has.
 func newRecords(in io.Reader) (records, error) {
 	s := &stream{in: in, buffer: make([]byte, bufferSize), packet: 1}
-	b, err := s.peek(4)
+	err := s.need(4)
 	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
 	}
 	if err != nil {
 		return nil, s.at(err)
 	}
-	switch magic := binary.LittleEndian.Uint32(b); magic {
+	switch magic := binary.LittleEndian.Uint32(s.window); magic {
 	case pcapMicros, pcapNanos, bits.ReverseBytes32(pcapMicros), bits.ReverseBytes32(pcapNanos):
 		return newPcap(s)
 	case ngSection:
 		return &pcapng{stream: s}, nil
 	}
-	return nil, fmt.Errorf("%w: it begins with the bytes %s; pcap or pcapng, plain or in gzip or zstd, is needed", ErrFormat, hex.EncodeToString(b))
+	return nil, fmt.Errorf("%w: it begins with the bytes %s; pcap or pcapng, plain or in gzip or zstd, is needed", ErrFormat, hex.EncodeToString(s.window[:4]))
 }
 
 // Next returns the next packet of the device.
@@ -214,8 +214,10 @@ func (r *Reader) step(packet *Packet) (verdict, error) {
 	if err := r.records.next(&r.frame); err != nil {
 		return isForeign, err
 	}
-	if err := r.decoder.check(r.frame.Link); err != nil {
-		return isForeign, r.records.at(err)
+	if r.frame.Link != LinkEthernet { // which is always fit
+		if err := r.decoder.check(r.frame.Link); err != nil {
+			return isForeign, r.records.at(err)
+		}
 	}
 	return r.decoder.decode(&r.frame, packet), nil
 }
@@ -272,7 +274,7 @@ type stream struct {
 func (s *stream) advance() error {
 	for s.held > int64(len(s.window)) {
 		s.leave(len(s.window))
-		if _, err := s.fill(1); err != nil {
+		if err := s.fill(1); err != nil {
 			return early(err)
 		}
 	}
@@ -286,29 +288,25 @@ func (s *stream) leave(n int) {
 	s.held -= int64(n)
 }
 
-// peek returns the next n bytes, of at most bufferSize. The error is io.EOF
-// where the file ends right here, and ErrTruncated where it ends before the n
-// bytes do.
-func (s *stream) peek(n int) ([]byte, error) {
-	if b := s.window; n <= len(b) {
-		return b[:n], nil
+// need makes the window n bytes long or longer; bufferSize is the most. The
+// error is io.EOF where the file ends right here, and ErrTruncated where it ends
+// before the n bytes do.
+func (s *stream) need(n int) error {
+	if n <= len(s.window) {
+		return nil
 	}
 	return s.fill(n)
 }
 
-// fill is peek where there is something to read.
-func (s *stream) fill(n int) ([]byte, error) {
+// fill is need where there is something to read.
+func (s *stream) fill(n int) error {
 	have := copy(s.buffer, s.window)
 	more, err := io.ReadAtLeast(s.in, s.buffer[have:], n-have)
 	s.window = s.buffer[:have+more]
-	switch {
-	case err == nil:
-		return s.window[:n], nil
-	case len(s.window) == 0:
-		return nil, err
-	default:
-		return nil, early(err)
+	if len(s.window) > 0 {
+		err = early(err)
 	}
+	return err
 }
 
 // early is an error where more was to come.

@@ -61,19 +61,20 @@ var table = []row{
 	{"synthesis, espeak-ng", figure{espeak, "words/s"}, "flite", figure{flite, "words/s"}},
 	{"dictionary load", figure{load, "ms"}, "gunzip alone", figure{"wordlists.BenchmarkGunzip", "ms"}},
 
-	{"capture of 1 GB, read, decoded", figure{read + "1GB.pcap", "packets/s"}, "bare loop", figure{read + "1GB.pcap", "bare-packets/s"}},
-	{"", figure{read + "1GB.pcap", "packets/s"}, "tcpdump", figure{read + "1GB.pcap", "tcpdump-packets/s"}},
-	{"  by processor time", figure{read + "1GB.pcap", "processor-packets/s"}, "bare loop", figure{read + "1GB.pcap", "bare-processor-packets/s"}},
-	{"", figure{read + "1GB.pcap", "processor-packets/s"}, "tcpdump", figure{read + "1GB.pcap", "tcpdump-processor-packets/s"}},
+	{"capture of 1 GB, read, decoded", figure{read + "1GB.pcap", "Mpackets/s"}, "bare loop", figure{read + "1GB.pcap", "bare-Mpackets/s"}},
+	{"", figure{read + "1GB.pcap", "Mpackets/s"}, "tcpdump", figure{read + "1GB.pcap", "tcpdump-Mpackets/s"}},
+	{"  by processor time", figure{read + "1GB.pcap", "processor-Mpackets/s"}, "bare loop", figure{read + "1GB.pcap", "bare-processor-Mpackets/s"}},
+	{"", figure{read + "1GB.pcap", "processor-Mpackets/s"}, "tcpdump", figure{read + "1GB.pcap", "tcpdump-processor-Mpackets/s"}},
 	{"  peak memory", figure{read + "1GB.pcap", "peak-MB"}, "16 MB", figure{read + "16MB.pcap", "peak-MB"}},
-	{"  pcapng", figure{read + "64MB.pcapng", "packets/s"}, "pcap", figure{read + "16MB.pcap", "packets/s"}},
-	{"  zstd", figure{read + "64MB.pcap.zst", "packets/s"}, "pcap", figure{read + "16MB.pcap", "packets/s"}},
-	{"  gzip", figure{read + "64MB.pcap.gz", "packets/s"}, "pcap", figure{read + "16MB.pcap", "packets/s"}},
+	{"  pcapng", figure{read + "64MB.pcapng", "Mpackets/s"}, "pcap", figure{read + "16MB.pcap", "Mpackets/s"}},
+	{"  zstd", figure{read + "64MB.pcap.zst", "Mpackets/s"}, "pcap", figure{read + "16MB.pcap", "Mpackets/s"}},
+	{"  gzip", figure{read + "64MB.pcap.gz", "Mpackets/s"}, "pcap", figure{read + "16MB.pcap", "Mpackets/s"}},
 	{"live capture", figure{live, "packets/s"}, "", figure{}},
-	{"  lost", figure{live, "lost"}, "", figure{}},
-	{"  of them dropped by the kernel", figure{live, "dropped"}, "", figure{}},
-	{"store, packets with their plays", figure{traffic + "store", "packets/s"}, "read again", figure{traffic + "stream", "packets/s"}},
+	{"  lost", figure{live, "lost-packets"}, "", figure{}},
+	{"  of them dropped by the kernel", figure{live, "dropped-packets"}, "", figure{}},
+	{"store, packets with their plays", figure{traffic + "store", "packets/s"}, "", figure{}},
 	{"  size", figure{traffic + "store", "B/packet"}, "", figure{}},
+	{"  read again", figure{traffic + "stream", "packets/s"}, "", figure{}},
 
 	{"10,000 words x 10 plays: plan", figure{campaign, "plan-s"}, "200 words", figure{demo, "plan-s"}},
 	{"  fill, every play synced", figure{campaign, "plays/s"}, "store alone", figure{commit + "store", "commits/s"}},
@@ -204,6 +205,9 @@ func median(values []float64) float64 {
 
 // number writes three digits that matter, and no exponent.
 func number(x float64) string {
+	if x == 0 {
+		return "0"
+	}
 	decimals := 0
 	for limit := 100.0; math.Abs(x) < limit && decimals < 4; limit /= 10 {
 		decimals++

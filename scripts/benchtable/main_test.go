@@ -92,7 +92,7 @@ func TestWhatIsMissingIsAnError(t *testing.T) {
 
 func TestNumber(t *testing.T) {
 	for x, want := range map[float64]string{
-		0: "0.0000", 0.02871: "0.0287", 0.51: "0.510", 1: "1.00", 33.44: "33.4", 98.07: "98.1", 1603.4: "1603", 100: "100",
+		0: "0", 0.02871: "0.0287", 0.51: "0.510", 1: "1.00", 33.44: "33.4", 98.07: "98.1", 1603.4: "1603", 100: "100",
 	} {
 		if got := number(x); got != want {
 			t.Errorf("%g is %s, want %s", x, got, want)
