@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
 	"wakefuzz/bench"
 	"wakefuzz/oracle"
 	"wakefuzz/phoneme"
+	"wakefuzz/stats"
 )
 
 // PaperHitRate is the rate from which a word is a hit where the spec does not
@@ -64,7 +64,7 @@ type Row struct {
 	// Trials is what each of the judging's trial rules said, in their order.
 	Trials []oracle.TrialReading
 	// Rate is k/n, or 0 where n is 0. Lower and Upper are its 95 % interval;
-	// see [Wilson].
+	// see [stats.Wilson].
 	Rate, Lower, Upper float64
 	// Hit is what IsHit says of the row.
 	Hit bool
@@ -326,7 +326,8 @@ func (row *Row) add(plays []outcome, t *Totals) {
 	if row.Measured > 0 {
 		row.Rate = float64(row.Reacted) / float64(row.Measured)
 	}
-	row.Lower, row.Upper = Wilson(row.Reacted, row.Measured)
+	interval := stats.Wilson(row.Reacted, row.Measured)
+	row.Lower, row.Upper = interval.Lower, interval.Upper
 	row.Latency = median(latencies)
 }
 
@@ -360,30 +361,6 @@ func median(d []time.Duration) time.Duration {
 func IsHit(reacted, planned int, rate float64) bool {
 	const rounding = 1e-9 // 0.7 of 10 plays is 7, whatever binary fractions say
 	return reacted > 0 && float64(reacted) >= rate*float64(planned)-rounding
-}
-
-// Wilson is the 95 % score interval of a proportion of which k of n were seen
-// (E. B. Wilson, "Probable inference, the law of succession, and statistical
-// inference", J. Am. Stat. Assoc. 22, 1927). Unlike the textbook's normal
-// interval it stays within [0, 1] and means something at 0 and n of n, where
-// false wake words mostly are. For n = 0 it is all of [0, 1].
-func Wilson(k, n int) (lower, upper float64) {
-	if n == 0 {
-		return 0, 1
-	}
-	const z = 1.959963984540054 // the normal distribution's 97.5 % quantile
-	p, m := float64(k)/float64(n), float64(n)
-	center := (p + z*z/(2*m)) / (1 + z*z/m)
-	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	lower, upper = center-half, center+half
-	// Exact in theory, and a rounding error away from it here.
-	if k == 0 {
-		lower = 0
-	}
-	if k == n {
-		upper = 1
-	}
-	return lower, upper
 }
 
 // Order is an order of rows.
