@@ -1,12 +1,14 @@
 package traffic
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"wakefuzz/bench"
+	"wakefuzz/stats"
 )
 
 // TTestRule compares the packets of a stretch that holds the plays of a trial
@@ -14,11 +16,14 @@ import (
 // are sorted by size into the same bins, and a t-test says how likely the bins
 // would differ so much if nothing had changed.
 //
-// The bins are those that numpy.histogram's "auto" of the paper's day chooses
-// for the idle packets, as many as the larger of the estimates of Sturges and
-// of Freedman and Diaconis; packets beyond them fall out, as they do there.
-// The test is Student's for two independent samples of equal variance, with
-// two sides. Outgoing packets only are compared, frames by their whole length.
+// The bins are those that numpy.histogram's "auto" of the paper's day chooses,
+// as many as the larger of the estimates of Sturges and of Freedman and
+// Diaconis; packets beyond them fall out, as they do there. The test is for two
+// independent samples, with two sides. Outgoing packets only are compared,
+// frames by their whole length.
+//
+// What the paper leaves open is a choice here. Its zero values are what the
+// paper's words say most plainly.
 type TTestRule struct {
 	// Threshold is the p-value, the paper's t, below which the device has
 	// reacted.
@@ -26,11 +31,53 @@ type TTestRule struct {
 	// Duration is the length of each stretch, the paper's d. It is a matter of
 	// the pace at which the trials were played.
 	Duration time.Duration `yaml:"-"`
+	// Features are what is compared; empty for the sizes.
+	Features Features `yaml:"features,omitempty"`
+	// Bins is whose packets the bins are made for; empty for the idle ones.
+	Bins Bins `yaml:"bins,omitempty"`
+	// Variances is what the test takes the spread of both samples for; empty
+	// for equal.
+	Variances Variances `yaml:"variances,omitempty"`
 }
+
+// Features are the properties of packets that a t-test compares.
+type Features string
+
+// The features. The paper finds that the sizes alone suffice (section 5.2.2).
+// It also combines both and doesn't say how: here by Fisher's method.
+const (
+	FeatureSizes Features = "sizes"
+	FeatureGaps  Features = "gaps"
+	FeaturesBoth Features = "both"
+)
+
+// Bins says for whose packets the bins are made.
+type Bins string
+
+// The choices of bins. The paper makes them for the idle packets and uses the
+// same for the others. Made for both, no packet falls out; then the means of
+// the counts differ by nothing but how many packets there are.
+const (
+	BinsIdle Bins = "idle"
+	BinsBoth Bins = "both"
+)
+
+// Variances says whether the samples are taken to spread alike.
+type Variances string
+
+// The choices: Student's test and Welch's.
+const (
+	VariancesEqual   Variances = "equal"
+	VariancesUnequal Variances = "unequal"
+)
 
 // PaperTTestRule has the paper's numbers: the lower of the two thresholds of
 // section 5.2.2, and a minute (section 4.1.2).
 func PaperTTestRule() TTestRule { return TTestRule{Threshold: 0.42, Duration: time.Minute} }
+
+// PaperTTestScan is the rule by which the paper scans traffic without known
+// plays: stretches of 30 s, each compared with the one before (section 5.2.2).
+func PaperTTestScan() TTestRule { return TTestRule{Threshold: 0.42, Duration: 30 * time.Second} }
 
 // Validate returns an error where the rule could not decide anything.
 func (r TTestRule) Validate() error {
@@ -40,21 +87,52 @@ func (r TTestRule) Validate() error {
 	if r.Duration <= 0 {
 		return fmt.Errorf("duration: %v is not longer than nothing", r.Duration)
 	}
+	if !slices.Contains([]Features{"", FeatureSizes, FeatureGaps, FeaturesBoth}, r.Features) {
+		return fmt.Errorf("features: %q is not sizes, gaps or both", r.Features)
+	}
+	if !slices.Contains([]Bins{"", BinsIdle, BinsBoth}, r.Bins) {
+		return fmt.Errorf("bins: %q is not idle or both", r.Bins)
+	}
+	if !slices.Contains([]Variances{"", VariancesEqual, VariancesUnequal}, r.Variances) {
+		return fmt.Errorf("variances: %q is not equal or unequal", r.Variances)
+	}
 	return nil
 }
 
 // String states the rule.
 func (r TTestRule) String() string {
-	return fmt.Sprintf("t-test of packet sizes p < %g, over %v", r.Threshold, r.Duration)
+	what := map[Features]string{FeatureGaps: "gaps between packets", FeaturesBoth: "packet sizes and gaps"}[r.Features]
+	how := ""
+	if r.Bins == BinsBoth {
+		how += ", bins of both stretches"
+	}
+	if r.Variances == VariancesUnequal {
+		how += ", unequal variances"
+	}
+	return fmt.Sprintf("t-test of %s p < %g, over %v%s", cmp.Or(what, "packet sizes"), r.Threshold, r.Duration, how)
 }
 
 // TrialReading is what the t-test says of a trial.
 type TrialReading struct {
-	// State follows from the sizes alone, as in the paper. It is Unmeasured
-	// where they can't be compared.
+	// State follows from the rule's features, the sizes alone in the paper. It
+	// is Unmeasured where they can't be compared.
 	State bench.State
 	// Sizes compares the packets' sizes, and Gaps the times between them.
 	Sizes, Gaps Comparison
+	// Combined joins both comparisons by Fisher's method.
+	Combined Comparison
+}
+
+// of is the comparison of the features.
+func (t TrialReading) of(f Features) Comparison {
+	switch f {
+	case FeatureGaps:
+		return t.Gaps
+	case FeaturesBoth:
+		return t.Combined
+	default:
+		return t.Sizes
+	}
 }
 
 // Comparison is the outcome of one t-test.
@@ -70,21 +148,42 @@ type Comparison struct {
 // capture was whole in both is for the caller to know.
 func (r TTestRule) Judge(idle, probe []bench.Packet, idleSpan, probeSpan bench.Span) TrialReading {
 	if reason := r.unfit(idleSpan, probeSpan); reason != "" {
-		return TrialReading{Sizes: Comparison{Inapplicable: reason}, Gaps: Comparison{Inapplicable: reason}}
+		c := Comparison{Inapplicable: reason}
+		return TrialReading{Sizes: c, Gaps: c, Combined: c}
 	}
-	idle, probe = outgoing(Between(idle, idleSpan)), outgoing(Between(probe, probeSpan))
+	return r.judge(outgoing(Between(idle, idleSpan)), outgoing(Between(probe, probeSpan)))
+}
+
+// judge compares all packets of two stretches of the same length.
+func (r TTestRule) judge(idle, probe []bench.Packet) TrialReading {
 	reading := TrialReading{
 		State: bench.Quiet,
-		Sizes: compare(sizes(idle), sizes(probe)),
-		Gaps:  compare(gaps(idle), gaps(probe)),
+		Sizes: r.compare(sizes(idle), sizes(probe)),
+		Gaps:  r.compare(gaps(idle), gaps(probe)),
 	}
-	switch {
-	case reading.Sizes.Inapplicable != "":
+	reading.Combined = combine(reading.Sizes, reading.Gaps)
+	switch of := reading.of(r.Features); {
+	case of.Inapplicable != "":
 		reading.State = bench.Unmeasured
-	case reading.Sizes.P < r.Threshold:
+	case of.P < r.Threshold:
 		reading.State = bench.Reacted
 	}
 	return reading
+}
+
+// combine joins two p-values by Fisher's method, which has a closed form for
+// two: -2·ln(p·q) is distributed as chi-square with four degrees of freedom.
+func combine(a, b Comparison) Comparison {
+	switch product := a.P * b.P; {
+	case a.Inapplicable != "":
+		return a
+	case b.Inapplicable != "":
+		return b
+	case product == 0:
+		return Comparison{}
+	default:
+		return Comparison{P: product * (1 - math.Log(product))}
+	}
 }
 
 // unfit says why the spans can't be compared, or "".
@@ -122,25 +221,35 @@ func gaps(packets []bench.Packet) []float64 {
 // same and a few far away call for any number of them.
 const maxBins = 1 << 20
 
-// compare is the t-test of the counts of both samples in the bins of the first.
-func compare(idle, probe []float64) Comparison {
+// compare is the t-test of the counts of both samples in the same bins.
+func (r TTestRule) compare(idle, probe []float64) Comparison {
 	slices.Sort(idle)
 	slices.Sort(probe)
-	if len(idle) < 2 || idle[0] == idle[len(idle)-1] {
-		return Comparison{Inapplicable: "too few different packets in the idle stretch to make bins of"}
+	binned := idle
+	if r.Bins == BinsBoth {
+		binned = slices.Concat(idle, probe)
+		slices.Sort(binned)
 	}
-	b := binsOf(idle)
+	if len(binned) < 2 || binned[0] == binned[len(binned)-1] {
+		return Comparison{Inapplicable: "too few different packets to make bins of"}
+	}
+	b := binsOf(binned)
 	if !(b.n <= maxBins) {
-		return Comparison{Inapplicable: fmt.Sprintf("the packets of the idle stretch call for %.0f bins, more than %d", b.n, maxBins)}
+		return Comparison{Inapplicable: fmt.Sprintf("the packets call for %.0f bins, more than %d", b.n, maxBins)}
 	}
 	meanIdle, squaresIdle := moments(b.counts(idle), b.n)
 	meanProbe, squaresProbe := moments(b.counts(probe), b.n)
-	pooled := (squaresIdle + squaresProbe) / (2*b.n - 2)
-	if pooled == 0 {
+	squares := squaresIdle + squaresProbe
+	if squares == 0 {
 		return Comparison{Inapplicable: "every bin holds the same number of packets, so that their spread says nothing"}
 	}
-	t := (meanIdle - meanProbe) / math.Sqrt(pooled*2/b.n)
-	return Comparison{P: twoSided(t, int(b.n)-1)}
+	// As many bins on both sides: t is the same for Student and Welch.
+	t := (meanIdle - meanProbe) / math.Sqrt(squares/(b.n-1)/b.n)
+	degrees := 2*b.n - 2
+	if r.Variances == VariancesUnequal {
+		degrees = (b.n - 1) * squares * squares / (squaresIdle*squaresIdle + squaresProbe*squaresProbe)
+	}
+	return Comparison{P: stats.StudentTwoSided(t, degrees)}
 }
 
 // bins are n of equal width from the first edge to the last, which belongs to
@@ -228,20 +337,4 @@ func moments(counts []float64, n float64) (mean, squares float64) {
 		squares += (c - mean) * (c - mean)
 	}
 	return mean, squares + (n-float64(len(counts)))*mean*mean
-}
-
-// twoSided is the probability that Student's t with 2·half degrees of freedom
-// lies as far from 0 as t or farther. Two samples of equal size always have an
-// even number of them, and then there is a finite sum (Abramowitz and Stegun,
-// 26.7.4) that holds for any number of bins.
-func twoSided(t float64, half int) float64 {
-	degrees := 2 * float64(half)
-	cos2 := degrees / (degrees + t*t)
-	term, sum := 1.0, 1.0
-	for i := 1; i < half && term > 0; i++ {
-		term *= cos2 * (float64(2*i-1) / float64(2*i))
-		sum += term
-	}
-	sin := math.Abs(t) / math.Sqrt(degrees+t*t)
-	return max(0, 1-sin*sum)
 }

@@ -1,6 +1,7 @@
 package traffic_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"math"
 	"os"
@@ -23,47 +24,68 @@ var (
 
 // The p-values are those of numpy and scipy; scripts/ttest-golden.py made them.
 func TestTTestAgreesWithNumpyAndScipy(t *testing.T) {
+	agreesWithNumpyAndScipy(t, "testdata/ttest.json.gz")
+}
+
+// agreesWithNumpyAndScipy holds every choice that the rule leaves to the cases
+// in the file.
+func agreesWithNumpyAndScipy(t *testing.T, file string) {
 	type window struct {
-		At   []int64 // microseconds
+		At   []int64 // microseconds since the one before
 		Size []int32
 	}
 	var cases []struct {
 		Idle, Probe window
-		Sizes, Gaps *float64
+		P           [4][3]*float64
 	}
-	data, err := os.ReadFile("testdata/ttest.json")
+	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(data, &cases); err != nil {
+	defer f.Close()
+	unzipped, err := gzip.NewReader(f)
+	if err != nil {
 		t.Fatal(err)
 	}
-	packets := func(w window, from bench.Instant) []bench.Packet {
+	if err := json.NewDecoder(unzipped).Decode(&cases); err != nil {
+		t.Fatal(err)
+	}
+	packets := func(w window, at bench.Instant) []bench.Packet {
 		var packets []bench.Packet
-		for i, at := range w.At {
-			packets = append(packets,
-				bench.Packet{At: from.Add(time.Duration(at) * time.Microsecond), Size: w.Size[i], Direction: bench.Outgoing})
+		for i, gap := range w.At {
+			at = at.Add(time.Duration(gap) * time.Microsecond)
+			packets = append(packets, bench.Packet{At: at, Size: w.Size[i], Direction: bench.Outgoing})
 		}
 		return packets
 	}
 	applicable := 0
-	check := func(i int, what string, got traffic.Comparison, want *float64) {
+	check := func(i int, rule traffic.TTestRule, what string, got traffic.Comparison, want *float64) {
 		switch {
 		case want == nil && (got.Inapplicable == "" || got.P != 0):
-			t.Errorf("case %d: %s compare as %+v, where there is nothing to compare", i, what, got)
+			t.Errorf("case %d, %v: %s compare as %+v, where there is nothing to compare", i, rule, what, got)
 		case want != nil && (got.Inapplicable != "" || !(math.Abs(got.P-*want) <= 1e-9)):
-			t.Errorf("case %d: %s compare as %+v, want p = %g", i, what, got, *want)
+			t.Errorf("case %d, %v: %s compare as %+v, want p = %g", i, rule, what, got, *want)
 		case want != nil:
 			applicable++
 		}
 	}
-	for i, c := range cases {
-		reading := traffic.PaperTTestRule().Judge(packets(c.Idle, 0), packets(c.Probe, minute), idleMinute, probeMinute)
-		check(i, "sizes", reading.Sizes, c.Sizes)
-		check(i, "gaps", reading.Gaps, c.Gaps)
+	rules := make([]traffic.TTestRule, 4)
+	for i := range rules {
+		rules[i] = traffic.PaperTTestRule()
+		rules[i].Bins = []traffic.Bins{traffic.BinsIdle, traffic.BinsBoth}[i/2]
+		rules[i].Variances = []traffic.Variances{traffic.VariancesEqual, traffic.VariancesUnequal}[i%2]
 	}
-	if len(cases) < 200 || applicable < len(cases) {
-		t.Errorf("only %d comparisons of %d windows were applicable", applicable, len(cases))
+	for i, c := range cases {
+		for j, rule := range rules {
+			reading := rule.Judge(packets(c.Idle, 0), packets(c.Probe, minute), idleMinute, probeMinute)
+			check(i, rule, "sizes", reading.Sizes, c.P[j][0])
+			check(i, rule, "gaps", reading.Gaps, c.P[j][1])
+			check(i, rule, "both", reading.Combined, c.P[j][2])
+		}
+	}
+	t.Logf("%d p-values of %d windows agree", applicable, 2*len(cases))
+	if len(cases) < 500 || applicable < 4*len(cases) {
+		t.Errorf("only %d comparisons of %d windows were applicable", applicable, 2*len(cases))
 	}
 }
 
@@ -139,6 +161,10 @@ func TestTTestRule(t *testing.T) {
 	if got, want := traffic.PaperTTestRule().String(), "t-test of packet sizes p < 0.42, over 1m0s"; got != want {
 		t.Errorf("the rule states itself as %q, want %q", got, want)
 	}
+	other := traffic.TTestRule{Threshold: 0.1, Duration: time.Second, Features: traffic.FeaturesBoth, Bins: traffic.BinsBoth, Variances: traffic.VariancesUnequal}
+	if got, want := other.String(), "t-test of packet sizes and gaps p < 0.1, over 1s, bins of both stretches, unequal variances"; got != want {
+		t.Errorf("the rule states itself as %q, want %q", got, want)
+	}
 	tests := []struct {
 		change func(*traffic.TTestRule)
 		wrong  string
@@ -149,6 +175,12 @@ func TestTTestRule(t *testing.T) {
 		{func(r *traffic.TTestRule) { r.Threshold = 1.1 }, "threshold"},
 		{func(r *traffic.TTestRule) { r.Threshold = math.NaN() }, "threshold"},
 		{func(r *traffic.TTestRule) { r.Duration = 0 }, "duration"},
+		{func(r *traffic.TTestRule) { r.Features = traffic.FeaturesBoth }, ""},
+		{func(r *traffic.TTestRule) { r.Features = "colours" }, "features"},
+		{func(r *traffic.TTestRule) { r.Bins = traffic.BinsBoth }, ""},
+		{func(r *traffic.TTestRule) { r.Bins = "neither" }, "bins"},
+		{func(r *traffic.TTestRule) { r.Variances = traffic.VariancesUnequal }, ""},
+		{func(r *traffic.TTestRule) { r.Variances = "none" }, "variances"},
 	}
 	for _, tt := range tests {
 		rule := traffic.PaperTTestRule()
