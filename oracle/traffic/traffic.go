@@ -1,22 +1,30 @@
 // Package traffic judges the packets that a device sends: whether it began to
 // upload after a sound, as one does that streams what it hears to its cloud.
 //
-// Two rules of the paper stand here, and both are pure:
+// Four rules stand here, and all are pure:
 //
-//   - A [BurstRule] judges a play (section 4.1.1): outgoing payload at the
-//     rate of audio, sustained for some windows in a row.
-//   - A [TTestRule] judges a trial (section 4.1.2): whether the packets of the
-//     minute that holds its plays are of other sizes than those of an idle
+//   - A [BurstRule] is the paper's section 4.1.1: outgoing payload at the rate
+//     of audio, sustained for some windows in a row.
+//   - A [TTestRule] is its section 4.1.2: whether the packets of the minute
+//     that holds a trial's plays are of other sizes than those of an idle
 //     minute.
+//   - A [CalibratedRule] is ours: whether more was sent, at the pace of speech,
+//     than the device's own idle traffic holds, of which a [Null] knows how
+//     often it holds how much.
+//   - A [VolumeRule] is the yardstick: so many bytes in so much time.
 //
-// What they judge is recorded by the package live, below.
+// Judge reads a play or, for the t-test, a trial, at times that are known. A
+// [Scanner] finds activations in traffic of unknown content. What they judge is
+// recorded by the package live, below.
 //
 // # What counts
 //
-// Both rules look at outgoing packets only. Packets of unknown direction don't
-// count: an answer that streams in would pass for speech that streams out. A
-// recorder always knows the direction; only a file that is read without naming
-// the device leaves it open.
+// The rules look at outgoing packets, but for the VolumeRule. The paper's rules
+// for plays don't count packets of unknown direction: an answer that streams in
+// would pass for speech that streams out. A recorder always knows the direction;
+// only a file that is read without naming the device leaves it open. Scanners
+// and the CalibratedRule make do with such files, and count all that isn't known
+// to come in.
 //
 // # Limits
 //
@@ -29,6 +37,10 @@
 //   - The t-test compares how many packets fall into a bin on average, and a
 //     minute with fewer packets than the idle one differs as much as one with
 //     more. It says that something changed, not what.
+//   - Where directions are unknown, what a device downloads at the pace of speech
+//     is taken for it.
+//   - Background that is as large, as slow and as irregular as speech can't be
+//     told from it by any rule here.
 package traffic
 
 import (
