@@ -516,14 +516,15 @@ func (s Spec) tTest() traffic.TTestRule {
 	return rule
 }
 
-// trialRule judges the sizes of a trial's packets, as the paper does.
+// trialRule judges a trial's packets by the rule.
 func trialRule(rule traffic.TTestRule) oracle.TrialRule {
 	return oracle.TrialRule{
 		Name: "ttest",
 		Text: rule.String(),
 		Judge: func(t oracle.Trial) oracle.TrialReading {
 			r := rule.Judge(t.Packets, t.Packets, t.Idle, t.Probe)
-			return oracle.TrialReading{State: r.State, P: r.Sizes.P, Inapplicable: r.Sizes.Inapplicable}
+			c := r.Of(rule.Features)
+			return oracle.TrialReading{State: r.State, P: c.P, Inapplicable: c.Inapplicable}
 		},
 	}
 }

@@ -99,7 +99,7 @@ func (s *TTestScanner) Findings(bench.Instant) Findings {
 	var found activations
 	for _, c := range s.stretches {
 		if c.Reading.State == bench.Reacted {
-			p := c.Reading.of(s.rule.Features).P
+			p := c.Reading.Of(s.rule.Features).P
 			// That the stretch before was idle is nobody's statement. A p-value
 			// is never 0, but its number may be too small to be written.
 			found.add(Activation{Span: c.Span, Score: 1 - p, P: PValue{Value: max(p, smallestP), Approximate: true}})
