@@ -2,13 +2,17 @@
 
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"wakefuzz/internal/virtualspeaker/bed"
+)
 
 // A campaign in real time, from the loudspeaker through the air of a sound
 // server to a device that hears, lights its ring and uploads; killed in the
 // middle and resumed.
 func TestDeviceIsFuzzed(t *testing.T) {
-	d := newDevice(t, night{words: "alexei, lexis, hexcel, banana, window, hello, potato, garden", plays: 5, every: 4})
+	d := newDevice(t, night{words: "alexei, lexis, hexcel, banana, window, hello, potato, garden", plays: 5, every: 4, bed: bed.Options{Haste: 0.2}})
 	first := d.fuzzer("run", d.spec, "--dir", d.folder)
 	d.awaitAttempts(first, 12)
 	if err := first.cmd.Process.Kill(); err != nil {
