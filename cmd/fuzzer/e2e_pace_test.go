@@ -122,11 +122,10 @@ func TestDeviceAtFixedPace(t *testing.T) {
 	for _, row := range append(report.Words, report.Controls...) {
 		got := row.Trials[0]
 		t.Logf("%s: %d of %d; t-test %v, p %.4f %s", row.Trial.Word, row.Reacted, row.Measured, got.State, got.P, got.Inapplicable)
-		switch {
-		case row.Trial.Word == "alexa" && (got.State != bench.Reacted || row.Reacted != plays):
-			t.Errorf("alexa: %d reactions, t-test %v %s", row.Reacted, got.State, got.Inapplicable)
-		case row.Trial.Word == "banana" && (got.State == bench.Unmeasured || row.Reacted != 0):
-			t.Errorf("banana: %d reactions, t-test %v %s", row.Reacted, got.State, got.Inapplicable)
+		// That the t-test applies is for this test to say. What it finds in three
+		// plays and 24 s depends on the chatter between them.
+		if want := map[string]int{"alexa": plays}[row.Trial.Word]; got.State == bench.Unmeasured || row.Reacted != want {
+			t.Errorf("%s: %d reactions, want %d; t-test %v %s", row.Trial.Word, row.Reacted, want, got.State, got.Inapplicable)
 		}
 	}
 }
