@@ -13,6 +13,10 @@
 // what idle speakers send, at the intervals that section 3 of the paper
 // gives; the sizes are ours.
 //
+// The other devices of section 5.1 are speakers of another kind: a camera that
+// tells of noises reacts to any sound ([AnySound]), a smoke alarm to none
+// ([NoSound]), and either has a background of its own.
+//
 // Where it is given a network interface, it brings the link up, gets its
 // address and its name server by DHCP, and finds the cloud by name, as a
 // device does. The folder bed puts speaker and cloud into network namespaces
@@ -71,7 +75,8 @@ import (
 type Options struct {
 	Assets openwakeword.Assets
 	// Model is the wake word's model, named as in openwakeword.Options, and
-	// Threshold the score from which on it reacts.
+	// Threshold the score from which on it reacts. AnySound and NoSound are for
+	// devices without a wake word, whose scores are 0 and 1.
 	Model     string
 	Threshold float32
 	// Source is what the speaker listens to, by PulseAudio's name.
@@ -87,9 +92,10 @@ type Options struct {
 	// Silence is how long it must have been quiet for a stream to end, and
 	// Longest when it ends in any case.
 	Silence, Longest time.Duration
-	// Haste is how many times more often than usual the speaker sends what
-	// idle speakers send.
-	Haste float64
+	// Background is what it sends when idle, and Haste how many times more often
+	// than that says.
+	Background Background
+	Haste      float64
 	// Boot is how long a reboot takes.
 	Boot time.Duration
 	// Ring is called when the ring is lit or goes dark, by one goroutine at a
@@ -102,12 +108,13 @@ type Options struct {
 // burst rule of section 4.1.1 needs with n = 3, wherever they begin.
 func DefaultOptions() Options {
 	return Options{
-		Model:     "alexa_v0.1",
-		Threshold: 0.5,
-		Silence:   2500 * time.Millisecond,
-		Longest:   10 * time.Second,
-		Haste:     1,
-		Boot:      3 * time.Second,
+		Model:      "alexa_v0.1",
+		Threshold:  0.5,
+		Silence:    2500 * time.Millisecond,
+		Longest:    10 * time.Second,
+		Background: SpeakerBackground,
+		Haste:      1,
+		Boot:       3 * time.Second,
 	}
 }
 
@@ -151,6 +158,8 @@ type Speaker struct {
 type Status struct {
 	// Address is the one that DHCP gave, if any.
 	Address string `json:"address"`
+	// Online says that the cloud has answered its greeting.
+	Online bool `json:"online"`
 	// Hears says that sound comes in, and the model listens.
 	Hears bool `json:"hears"`
 	// Reacts says that it is reacting to its wake word just now, and Wakes how
@@ -166,8 +175,8 @@ type Status struct {
 
 // New makes a speaker that is switched off.
 func New(o Options) (*Speaker, error) {
-	if o.Haste <= 0 || o.Silence <= 0 || o.Longest <= 0 || o.Ring == nil {
-		return nil, errors.New("virtual speaker: haste, silence and longest must be above zero, and ring be given")
+	if o.Haste <= 0 || o.Silence <= 0 || o.Longest <= 0 || o.Ring == nil || len(o.Background) == 0 {
+		return nil, errors.New("virtual speaker: haste, silence and longest must be above zero, and ring and background be given")
 	}
 	s := &Speaker{options: o, reaction: both}
 	dialer := &net.Dialer{}
@@ -212,7 +221,7 @@ func (s *Speaker) live(ctx context.Context) error {
 	defer end()
 	defer s.uplink.hangUp()
 
-	ears, err := openwakeword.NewListener(s.options.Assets, s.options.Model)
+	ears, err := s.options.ears()
 	if err != nil {
 		return err
 	}
@@ -227,8 +236,12 @@ func (s *Speaker) live(ctx context.Context) error {
 			}
 		}()
 	}
-	for _, b := range background {
-		parts.Go(func() { b.repeat(ctx, s.uplink, s.options.Haste) })
+	for i, b := range s.options.Background {
+		var greeted func()
+		if i == 0 {
+			greeted = func() { s.change(func() { s.status.Online = true }) }
+		}
+		parts.Go(func() { b.repeat(ctx, s.uplink, s.options.Haste, greeted) })
 	}
 	frames := make(chan []int16)
 	parts.Go(func() { listen(ctx, s.options.Source, frames) })
@@ -236,7 +249,7 @@ func (s *Speaker) live(ctx context.Context) error {
 }
 
 // hear is what the speaker does with what it hears.
-func (s *Speaker) hear(ctx context.Context, ears *openwakeword.Listener, frames <-chan []int16) error {
+func (s *Speaker) hear(ctx context.Context, ears ears, frames <-chan []int16) error {
 	var recent [][]int16 // what is streamed from before the wake word was known
 	var utterance *utterance
 	var reactions sync.WaitGroup

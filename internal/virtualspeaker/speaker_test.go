@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -309,6 +310,7 @@ func TestSpeakersThatCannotBe(t *testing.T) {
 	for want, change := range map[string]func(*virtualspeaker.Options){
 		"haste":      func(o *virtualspeaker.Options) { o.Haste = 0 },
 		"ring":       func(o *virtualspeaker.Options) { o.Ring = nil },
+		"background": func(o *virtualspeaker.Options) { o.Background = nil },
 		"no-such-if": func(o *virtualspeaker.Options) { o.Interface, o.Folder = "no-such-if", "/no-such-if" },
 	} {
 		o := good
@@ -333,6 +335,23 @@ func TestSpeakersThatCannotBe(t *testing.T) {
 	for _, path := range []string{empty, empty + "x"} {
 		if _, err := virtualspeaker.Trust(path); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v", path, err)
+		}
+	}
+}
+
+func TestBackground(t *testing.T) {
+	for _, b := range []virtualspeaker.Background{
+		virtualspeaker.SpeakerBackground, virtualspeaker.CameraBackground, virtualspeaker.AlarmBackground,
+	} {
+		var again virtualspeaker.Background
+		if err := again.Set(b.String()); err != nil || !slices.Equal(again, b) {
+			t.Errorf("%v reads as %v, %v", b, again, err)
+		}
+	}
+	for _, text := range []string{"", "20s", "20s:0", "0s:400", "-1s:400", "20s:400,", "x:1"} {
+		b := virtualspeaker.AlarmBackground
+		if err := b.Set(text); err == nil || !slices.Equal(b, virtualspeaker.AlarmBackground) {
+			t.Errorf("%q: %v, error %v", text, b, err)
 		}
 	}
 }

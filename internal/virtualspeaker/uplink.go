@@ -7,8 +7,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -84,40 +82,4 @@ func (u *uplink) post(ctx context.Context, path string, body io.Reader, limit ti
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	return err
-}
-
-// burst is something that an idle speaker sends again and again.
-type burst struct {
-	every time.Duration
-	bytes int
-}
-
-// background is what the paper saw idle speakers send: small bursts every 20 s,
-// medium ones every 300 s, large ones every 10 h (section 3). It does not say
-// how large they are.
-var background = []burst{
-	{20 * time.Second, 400},
-	{300 * time.Second, 6 << 10},
-	{10 * time.Hour, 256 << 10},
-}
-
-// repeat sends bursts until ctx ends, the first somewhere in the first
-// interval. Of the shortest kind there is one at once, the speaker's greeting.
-func (b burst) repeat(ctx context.Context, u *uplink, haste float64) {
-	wait := time.Duration(rand.Float64() * float64(b.every) / haste)
-	if b == background[0] {
-		for u.tell(ctx, b.bytes) != nil {
-			if !sleep(ctx, 50*time.Millisecond) {
-				return
-			}
-		}
-		wait = time.Duration(float64(b.every) / haste)
-	}
-	for sleep(ctx, wait) {
-		if err := u.tell(ctx, b.bytes); err != nil && ctx.Err() == nil {
-			log.Printf("telling the cloud: %v", err)
-		}
-		// Timers of devices drift; 5 % either way keeps the kinds from keeping step.
-		wait = time.Duration((0.95 + 0.1*rand.Float64()) * float64(b.every) / haste)
-	}
 }

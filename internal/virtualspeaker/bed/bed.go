@@ -1,20 +1,21 @@
-// Package bed is a test bed: a virtual smart speaker, its cloud and the gateway
-// between them, each in a network of its own, with a loudspeaker that the
-// speaker hears and a light sensor that sees its ring.
+// Package bed is a test bed: a virtual smart speaker or several, their cloud and
+// the gateway between them, each in a network of its own, with a loudspeaker
+// that all of them hear and a light sensor that sees the first one's ring.
 //
 //	test -- PulseAudio sink "wake" --> speaker -- ring --> light sensor (serial port)
 //	                                      |
-//	                     eth0, by DHCP    | DeviceMAC
-//	                     wlan0            | 10.77.0.1
+//	                     eth0, by DHCP    | DeviceMAC; further devices: MAC(1), MAC(2), ...
+//	                     wlan0, a bridge  | 10.77.0.1
 //	                                   gateway: DHCP, DNS, forwarding; the place to capture
-//	                     wan0             | 10.78.0.1
-//	                     eth0             | 10.78.0.2
+//	                     wan0             | 198.51.100.1
+//	                     eth0             | 198.51.100.2
 //	                                    cloud
 //
 // What is tested runs on the gateway, by [Bed.Command] or [Bed.OnGateway],
 // plays to the sink [Sink], watches the light on the port [Bed.Light] and
-// captures the packets of [DeviceMAC] on [Interface]. Faults are provoked with
-// commands to [Bed.Speaker] and [Bed.Cloud]; package virtualspeaker lists them.
+// captures the packets of [DeviceMAC], or of every device, on [Interface]. Faults
+// are provoked with commands to [Bed.Speaker] and [Bed.Cloud]; package
+// virtualspeaker lists them.
 //
 // Nothing can get out of the bed: its networks are connected to each other and
 // to nothing else, and the machine's own network isn't touched. They have no
@@ -45,11 +46,14 @@ import (
 const (
 	// Sink is the loudspeaker's name in PulseAudio.
 	Sink = "wake"
-	// Interface is the gateway's, towards the speaker.
+	// Interface is the gateway's, towards the devices.
 	Interface = "wlan0"
-	// DeviceMAC is the speaker's hardware address.
+	// DeviceMAC is the first device's hardware address.
 	DeviceMAC = "02:57:46:00:00:01"
 )
+
+// MAC is a device's hardware address; MAC(0) is DeviceMAC.
+func MAC(device int) string { return fmt.Sprintf("02:57:46:00:00:%02x", device+1) }
 
 // Options are what tests may want otherwise. Zero values stand for those of
 // [virtualspeaker.DefaultOptions].
@@ -60,24 +64,35 @@ type Options struct {
 	Haste float64
 	// Boot is how long a reboot takes.
 	Boot time.Duration
+	// Devices are those of the bed. None stand for one, the zero Device.
+	Devices []Device
+}
+
+// Device is what tests may want otherwise of a single device.
+type Device struct {
+	// Model is the wake word's, or what the device hears instead of one.
+	Model string
+	// Background is what it sends when idle.
+	Background virtualspeaker.Background
 }
 
 // The times that things may take.
 const (
-	readiness = 30 * time.Second // of the speaker, on a busy machine
+	readiness = 30 * time.Second // of a device, on a busy machine
 	ending    = 5 * time.Second  // of a program that was told to end
 )
 
-// Bed is a test bed whose speaker is ready to be spoken to.
+// Bed is a test bed whose devices are ready to be spoken to.
 type Bed struct {
 	// Pulse is the sound server, and Loudspeaker the sink in it.
 	Pulse       *pulse.Server
 	Loudspeaker *pulse.Sink
 	// Light is the serial port of the light sensor.
 	Light string
-	// Speaker and Cloud take commands.
-	Speaker virtualspeaker.Control[virtualspeaker.Status]
-	Cloud   virtualspeaker.Control[virtualspeaker.CloudStatus]
+	// Speakers, of which Speaker is the first, and Cloud take commands.
+	Speakers []virtualspeaker.Control[virtualspeaker.Status]
+	Speaker  virtualspeaker.Control[virtualspeaker.Status]
+	Cloud    virtualspeaker.Control[virtualspeaker.CloudStatus]
 
 	gateway *namespace
 	undo    []func() // what Close does, last first
@@ -126,7 +141,7 @@ func Start(ctx context.Context, program string, o Options) (*Bed, error) {
 	return b, nil
 }
 
-func (b *Bed) start(ctx context.Context, program string, o Options) error {
+func (b *Bed) start(ctx context.Context, executable string, o Options) error {
 	for name, from := range map[string]string{
 		"ip": "iproute2", "nsenter": "util-linux", "dnsmasq": "dnsmasq-base", "busybox": "busybox",
 	} {
@@ -141,7 +156,10 @@ func (b *Bed) start(ctx context.Context, program string, o Options) error {
 	b.later(func() { os.RemoveAll(folder) })
 	file := func(name string) string { return filepath.Join(folder, name) }
 
-	speaker, cloud, err := b.connect(ctx)
+	if len(o.Devices) == 0 {
+		o.Devices = make([]Device, 1)
+	}
+	homes, cloud, err := b.connect(ctx, len(o.Devices))
 	if err != nil {
 		return err
 	}
@@ -169,7 +187,7 @@ func (b *Bed) start(ctx context.Context, program string, o Options) error {
 		return err
 	}
 	b.Cloud.Socket = file("cloud.sock")
-	clouds, err := b.run(cloud.command(ctx, program, "cloud",
+	clouds, err := b.run(cloud.command(ctx, executable, "cloud",
 		"-control", b.Cloud.Socket, "-certificate", file("cloud.pem")), nil)
 	if err != nil {
 		return err
@@ -177,77 +195,114 @@ func (b *Bed) start(ctx context.Context, program string, o Options) error {
 	if err := await(ctx, clouds, func() bool { _, err := b.Cloud.Tell("status"); return err == nil }); err != nil {
 		return fmt.Errorf("the cloud: %w", err)
 	}
-	b.Speaker.Socket = file("speaker.sock")
-	args := []string{"speaker", "-control", b.Speaker.Socket, "-certificate", file("cloud.pem"), "-folder", folder,
-		"-interface", deviceInterface, "-source", Sink + ".monitor"}
-	if o.Silence > 0 {
-		args = append(args, "-silence", o.Silence.String())
+	devices := make([]*program, len(o.Devices))
+	for i, d := range o.Devices {
+		folder := file(fmt.Sprintf("device%d", i))
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			return err
+		}
+		control := virtualspeaker.Control[virtualspeaker.Status]{Socket: filepath.Join(folder, "speaker.sock")}
+		b.Speakers = append(b.Speakers, control)
+		cmd := homes[i].command(ctx, executable, append([]string{"speaker", "-control", control.Socket,
+			"-certificate", file("cloud.pem"), "-folder", folder, "-interface", deviceInterface,
+			"-source", Sink + ".monitor"}, o.flags(d)...)...)
+		cmd.Env = append(os.Environ(), b.Pulse.Env()...)
+		var ring func(lit bool)
+		if i == 0 {
+			ring = light.show
+		}
+		if devices[i], err = b.run(cmd, ring); err != nil {
+			return err
+		}
 	}
-	if o.Haste > 0 {
-		args = append(args, "-haste", fmt.Sprint(o.Haste))
-	}
-	if o.Boot > 0 {
-		args = append(args, "-boot", o.Boot.String())
-	}
-	cmd := speaker.command(ctx, program, args...)
-	cmd.Env = append(os.Environ(), b.Pulse.Env()...)
-	speakers, err := b.run(cmd, light.show)
-	if err != nil {
-		return err
-	}
-	if err := await(ctx, speakers, b.ready); err != nil {
-		return fmt.Errorf("the speaker: %w\n%s", err, dnsmasq.said())
+	b.Speaker = b.Speakers[0]
+	for i, control := range b.Speakers {
+		if err := await(ctx, devices[i], func() bool { return ready(control) }); err != nil {
+			return fmt.Errorf("device %d: %w\n%s", i, err, dnsmasq.said())
+		}
 	}
 	return nil
 }
 
-// The addresses and names that only the bed needs to know.
+// flags are how the command virtualspeaker is told of a device.
+func (o Options) flags(d Device) (args []string) {
+	add := func(name string, value any) { args = append(args, "-"+name, fmt.Sprint(value)) }
+	if o.Silence > 0 {
+		add("silence", o.Silence)
+	}
+	if o.Haste > 0 {
+		add("haste", o.Haste)
+	}
+	if o.Boot > 0 {
+		add("boot", o.Boot)
+	}
+	if d.Model != "" {
+		add("model", d.Model)
+	}
+	if len(d.Background) > 0 {
+		add("background", d.Background)
+	}
+	return args
+}
+
+// The addresses and names that only the bed needs to know. The cloud's address
+// is none of a home's, by which a capture of every device tells it from those:
+// it is one of those reserved for documentation (RFC 5737).
 const (
 	deviceInterface = "eth0"
-	cloudAddress    = "10.78.0.2"
+	cloudAddress    = "198.51.100.2"
 )
 
-// connect makes the three networks and what connects them.
-func (b *Bed) connect(ctx context.Context) (speaker, cloud *namespace, err error) {
-	for _, n := range []**namespace{&b.gateway, &speaker, &cloud} {
+// connect makes the networks and what connects them.
+func (b *Bed) connect(ctx context.Context, devices int) (homes []*namespace, cloud *namespace, err error) {
+	homes = make([]*namespace, devices)
+	all := []**namespace{&b.gateway, &cloud}
+	for i := range homes {
+		all = append(all, &homes[i])
+	}
+	for _, n := range all {
 		if *n, err = newNamespace(ctx); err != nil {
 			return nil, nil, err
 		}
 		b.later((*n).close)
 	}
-	for _, step := range []struct {
+	type step struct {
 		in      *namespace
 		command string
-	}{
-		// One segment at a time: packets then have the sizes that they have on
-		// a wire, and captures show each.
-		{b.gateway, "ip link add " + Interface + " gso_max_segs 1 type veth peer name " + deviceInterface +
-			" address " + DeviceMAC + " gso_max_segs 1 netns " + speaker.path()},
+	}
+	// One segment at a time: packets then have the sizes that they have on a
+	// wire, and captures show each.
+	steps := []step{
+		{b.gateway, "ip link add " + Interface + " gso_max_segs 1 type bridge forward_delay 0 mcast_snooping 0"},
 		{b.gateway, "ip link add wan0 gso_max_segs 1 type veth peer name eth0 gso_max_segs 1 netns " + cloud.path()},
 		{b.gateway, "ip address add 10.77.0.1/24 dev " + Interface},
-		{b.gateway, "ip address add 10.78.0.1/24 dev wan0"},
+		{b.gateway, "ip address add 198.51.100.1/24 dev wan0"},
 		{b.gateway, "ip link set " + Interface + " up"},
 		{b.gateway, "ip link set wan0 up"},
 		{b.gateway, "echo 1 >/proc/sys/net/ipv4/ip_forward"},
 		{cloud, "ip address add " + cloudAddress + "/24 dev eth0"},
 		{cloud, "ip link set eth0 up"},
-		{cloud, "ip route add default via 10.78.0.1"},
-	} {
-		if err := step.in.run(ctx, "sh", "-c", step.command); err != nil {
+		{cloud, "ip route add default via 198.51.100.1"},
+	}
+	for i, home := range homes {
+		port := fmt.Sprintf("port%d", i)
+		steps = append(steps,
+			step{b.gateway, "ip link add " + port + " gso_max_segs 1 type veth peer name " + deviceInterface +
+				" address " + MAC(i) + " gso_max_segs 1 netns " + home.path()},
+			step{b.gateway, "ip link set " + port + " master " + Interface + " up"})
+	}
+	for _, s := range steps {
+		if err := s.in.run(ctx, "sh", "-c", s.command); err != nil {
 			return nil, nil, err
 		}
 	}
-	return speaker, cloud, nil
+	return homes, cloud, nil
 }
 
-// ready says whether the speaker hears and has greeted its cloud.
-func (b *Bed) ready() bool {
-	speaker, err := b.Speaker.Tell("status")
-	if err != nil || !speaker.Hears || speaker.Address == "" {
-		return false
-	}
-	cloud, err := b.Cloud.Tell("status")
-	return err == nil && cloud.Requests > 0
+// ready says whether a device hears and has greeted its cloud.
+func ready(device virtualspeaker.Control[virtualspeaker.Status]) bool {
+	s, err := device.Tell("status")
+	return err == nil && s.Hears && s.Online && s.Address != ""
 }
 
 // await waits until something is ready, as long as the program runs.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -405,6 +406,92 @@ func TestBackground(t *testing.T) {
 	}
 }
 
+// Several devices hear the same loudspeaker, and each reacts to what is its own.
+// The gateway sees the packets of all, each under its own address.
+func TestDevices(t *testing.T) {
+	t.Parallel()
+	kinds := []bed.Device{
+		{Model: "alexa_v0.1"},
+		{Model: "hey_jarvis_v0.1"},
+		{Model: virtualspeaker.AnySound, Background: virtualspeaker.CameraBackground},
+		{Model: virtualspeaker.NoSound, Background: virtualspeaker.AlarmBackground},
+	}
+	b := bed.New(t, bed.Options{Devices: kinds})
+	ctx, end := context.WithCancel(t.Context())
+	var packets *capture.Live
+	err := b.OnGateway(func() (err error) {
+		packets, err = capture.Listen(ctx, bed.Interface, capture.Address{}, capture.KeepHeaders)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan map[string]int) // bytes of payload, by address
+	go func() {
+		defer packets.Close()
+		count := map[string]int{}
+		for {
+			p, err := packets.Next()
+			if err != nil {
+				sent <- count
+				return
+			}
+			if p.Size > 1514 {
+				t.Errorf("a packet of %d bytes, longer than a wire carries", p.Size)
+			}
+			if p.Direction == capture.Outgoing {
+				count[p.Device.String()] += int(p.Payload)
+			}
+		}
+	}()
+	w := &observer{Bed: b, clips: t.TempDir()}
+	wakes := func() []int {
+		await(t, "all devices to settle", func() bool {
+			for _, s := range w.Speakers {
+				if status, err := s.Tell("status"); err != nil || status.Reacts {
+					return false
+				}
+			}
+			return true
+		})
+		counts := make([]int, len(w.Speakers))
+		for i, s := range w.Speakers {
+			status, err := s.Tell("status")
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts[i] = status.Wakes
+		}
+		return counts
+	}
+	for _, said := range []struct {
+		word string
+		want []int // wakes by then
+	}{
+		{"alexa", []int{1, 0, 1, 0}},
+		{"hey jarvis", []int{1, 1, 2, 0}},
+		{"banana", []int{1, 1, 3, 0}},
+	} {
+		w.say(t, said.word)
+		time.Sleep(time.Second) // for what is heard late
+		if got := wakes(); !slices.Equal(got, said.want) {
+			t.Errorf("after %q the devices have woken %v times, want %v", said.word, got, said.want)
+		}
+	}
+	end()
+	bytes := <-sent
+	t.Log(bytes)
+	for i, s := range w.Speakers {
+		status, err := s.Tell("status")
+		if err != nil || status.Address == "" {
+			t.Errorf("device %d: %+v, %v", i, status, err)
+		}
+		if n := bytes[bed.MAC(i)]; n < status.Wakes*streamed || n > status.Wakes*4*streamed+60_000 {
+			t.Errorf("device %d has woken %d times and sent %d bytes", i, status.Wakes, n)
+		}
+	}
+}
+
 // There is no way out of a bed, and two don't know of each other.
 func TestBedIsClosed(t *testing.T) {
 	t.Parallel()
@@ -414,7 +501,7 @@ func TestBedIsClosed(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for line := range strings.Lines(string(out)) {
-		if name, _, _ := strings.Cut(strings.Fields(line)[0], "@"); name != "lo" && name != bed.Interface && name != "wan0" {
+		if name, _, _ := strings.Cut(strings.Fields(line)[0], "@"); name != "lo" && name != bed.Interface && name != "port0" && name != "wan0" {
 			t.Errorf("the gateway has an interface %s", line)
 		}
 	}

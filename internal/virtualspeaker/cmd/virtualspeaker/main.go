@@ -73,7 +73,7 @@ func speaker(ctx context.Context, args []string) error {
 	data := flags.String("data", dataFolder(), "`folder` that make setup fills")
 	certificate := flags.String("certificate", "cloud.pem", "`file` with the cloud's certificate")
 	socket := flags.String("control", "speaker.sock", "`socket` for commands")
-	flags.StringVar(&o.Model, "model", o.Model, "wake word's model")
+	flags.StringVar(&o.Model, "model", o.Model, "wake word's model, "+virtualspeaker.AnySound+" or "+virtualspeaker.NoSound)
 	flags.StringVar(&o.Source, "source", "wake.monitor", "PulseAudio `source` to listen to")
 	flags.StringVar(&o.Interface, "interface", "", "network interface to configure; empty for none")
 	flags.StringVar(&o.Folder, "folder", ".", "`folder` for what DHCP gives")
@@ -81,6 +81,7 @@ func speaker(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.Silence, "silence", o.Silence, "how long it is quiet at the end of a stream")
 	flags.DurationVar(&o.Longest, "longest", o.Longest, "how long a stream may be")
 	flags.DurationVar(&o.Boot, "boot", o.Boot, "how long a reboot takes")
+	flags.Var(&o.Background, "background", "what it sends when idle, as `interval:bytes,...`")
 	flags.Float64Var(&o.Haste, "haste", o.Haste, "how many times more often it sends background traffic")
 	_ = flags.Parse(args) // it exits
 	o.Assets = openwakeword.AssetsIn(*data)
