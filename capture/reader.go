@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/bits"
 	"os"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -45,6 +46,8 @@ type Reader struct {
 	decoder decoder
 	frame   Frame
 	stats   Stats
+	first   time.Time // of all frames
+	last    time.Time
 	err     error
 	end     func()    // of the unpacking
 	file    io.Closer // that Open opened, or nil
@@ -219,6 +222,12 @@ func (r *Reader) step(packet *Packet) (verdict, error) {
 			return isForeign, r.records.at(err)
 		}
 	}
+	if t := r.frame.Time; !t.IsZero() {
+		if r.first.IsZero() {
+			r.first = t
+		}
+		r.last = t
+	}
 	return r.decoder.decode(&r.frame, packet), nil
 }
 
@@ -237,6 +246,11 @@ func (s *Stats) count(v verdict) bool {
 
 // Frame returns the bytes of the packet that Next returned last.
 func (r *Reader) Frame() Frame { return r.frame }
+
+// Times are those of the first and of the latest frame that was read and has a
+// time, whoever's it is; zero Times where there is none so far. Where the clock
+// was set, the first need not be the earliest.
+func (r *Reader) Times() (first, latest time.Time) { return r.first, r.last }
 
 // Stats counts what was read so far. Dropped is what the file says of itself.
 func (r *Reader) Stats() Stats {

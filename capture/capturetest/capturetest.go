@@ -4,6 +4,7 @@ package capturetest
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -30,6 +31,13 @@ var (
 	// much of its addresses with the speaker as it can.
 	Neighbour = Host{"02:00:00:00:00:0b", "192.0.2.11", "2001:db8::11"}
 )
+
+// Device is the n-th of many devices of a home, with addresses of its own as a
+// router gives them.
+func Device(n uint16) Host {
+	high, low := n>>8, n&0xff
+	return Host{fmt.Sprintf("02:00:00:01:%02x:%02x", high, low), fmt.Sprintf("10.0.%d.%d", high, low), fmt.Sprintf("fd00::%x", n)}
+}
 
 // Address reads an address, and panics where there is none.
 func Address(s string) capture.Address {
