@@ -73,9 +73,14 @@ func (s *calibratedScanner) stop(at int64) {
 // pass ends all slots before the one.
 func (s *calibratedScanner) pass(slot int64) {
 	for s.slot < slot {
-		sum := s.hear()
-		s.peak = max(s.peak, sum)
-		if s.slot%pacedSlots == 0 {
+		if s.sum == 0 && s.raw == 0 {
+			// Nothing was sent for a window's length: the rest of this one is as
+			// silent.
+			s.slot, s.aloud = min(slot, s.slot+pacedSlots-place(s.slot)), false
+		} else {
+			s.peak = max(s.peak, s.hear())
+		}
+		if place(s.slot) == 0 {
 			s.learn()
 			s.peak = 0
 		}

@@ -34,7 +34,7 @@ func (r BurstRule) Detector() Detector {
 
 // Detector is the rule as a choice among detectors.
 func (r TTestRule) Detector() Detector {
-	return Detector{"ttest", r, func([]bench.Span) Scanner { return r.Scanner() }}
+	return Detector{"ttest", r, func([]bench.Span) Scanner { return r.detector() }}
 }
 
 // Detector is the rule as a choice among detectors.

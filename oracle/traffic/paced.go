@@ -46,13 +46,17 @@ func slotOf(at bench.Instant) int64 {
 	return int64(slot)
 }
 
+// place is where in a window of slots that begins with a multiple of them a slot
+// is.
+func place(slot int64) int64 { return ((slot % pacedSlots) + pacedSlots) % pacedSlots }
+
 // add counts bytes in the present slot.
 func (p *pacer) add(bytes int64) { p.raw += bytes }
 
 // next ends the present slot and returns the paced bytes of the window that
 // ends with it.
 func (p *pacer) next() int32 {
-	i := ((p.slot % pacedSlots) + pacedSlots) % pacedSlots
+	i := place(p.slot)
 	capped := int32(min(p.raw, slotCap))
 	p.sum += capped - p.slots[i]
 	p.slots[i] = capped
@@ -65,7 +69,7 @@ func (p *pacer) next() int32 {
 // anything was sent.
 func (p *pacer) first() int64 {
 	for slot := p.slot - pacedSlots; slot < p.slot; slot++ {
-		if p.slots[((slot%pacedSlots)+pacedSlots)%pacedSlots] > 0 {
+		if p.slots[place(slot)] > 0 {
 			return slot
 		}
 	}

@@ -133,20 +133,25 @@ func (r *recent) add(at bench.Instant, bytes int64) {
 }
 
 // forget drops what passed before the instant.
-func (r *recent) forget(before bench.Instant) { r.ticks = r.ticks[r.position(before):] }
+func (r *recent) forget(before bench.Instant) {
+	for len(r.ticks) > 0 && r.ticks[0].at < before {
+		r.ticks = r.ticks[1:]
+	}
+}
 
 // bytes is what passed from the one instant up to the other.
 func (r *recent) bytes(from, to bench.Instant) int64 { return r.until(to) - r.until(from) }
 
 func (r *recent) until(at bench.Instant) int64 {
-	if i := r.position(at); i < len(r.ticks) {
+	return r.before(sort.Search(len(r.ticks), func(i int) bool { return r.ticks[i].at >= at }))
+}
+
+// before is what passed before the i-th tick.
+func (r *recent) before(i int) int64 {
+	if i < len(r.ticks) {
 		return r.ticks[i].before
 	}
 	return r.total
-}
-
-func (r *recent) position(at bench.Instant) int {
-	return sort.Search(len(r.ticks), func(i int) bool { return r.ticks[i].at >= at })
 }
 
 // findings are the activations with notes, as values of their own.

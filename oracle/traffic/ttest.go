@@ -154,15 +154,45 @@ func (r TTestRule) Judge(idle, probe []bench.Packet, idleSpan, probeSpan bench.S
 		c := Comparison{Inapplicable: reason}
 		return TrialReading{Sizes: c, Gaps: c, Combined: c}
 	}
-	return r.judge(outgoing(Between(idle, idleSpan)), outgoing(Between(probe, probeSpan)))
+	return r.judge(sampleOf(outgoing(Between(idle, idleSpan))), sampleOf(outgoing(Between(probe, probeSpan))))
 }
 
-// judge compares all packets of two stretches of the same length.
-func (r TTestRule) judge(idle, probe []bench.Packet) TrialReading {
+// sample is what is compared of all packets of a stretch, from the least value to
+// the largest. Gaps are nil where nobody asks for them.
+type sample struct {
+	sizes []float64 // of the packets, in bytes
+	gaps  []float64 // between packets, in seconds
+}
+
+func sampleOf(packets []bench.Packet) sample {
+	s := sample{gaps: []float64{}}
+	for i, p := range packets {
+		s.sizes = append(s.sizes, float64(p.Size))
+		if i > 0 {
+			s.gaps = append(s.gaps, p.At.Sub(packets[i-1].At).Seconds())
+		}
+	}
+	s.sort()
+	return s
+}
+
+func (s sample) sort() {
+	slices.Sort(s.sizes)
+	slices.Sort(s.gaps)
+}
+
+// emptied is a sample of nothing, which takes the room of this one.
+func (s sample) emptied() sample { return sample{s.sizes[:0], s.gaps[:0]} }
+
+// judge compares two stretches of the same length.
+func (r TTestRule) judge(idle, probe sample) TrialReading {
 	reading := TrialReading{
 		State: bench.Quiet,
-		Sizes: r.compare(sizes(idle), sizes(probe)),
-		Gaps:  r.compare(gaps(idle), gaps(probe)),
+		Sizes: r.compare(idle.sizes, probe.sizes),
+		Gaps:  Comparison{Inapplicable: "the gaps between packets are not looked at"},
+	}
+	if idle.gaps != nil && probe.gaps != nil {
+		reading.Gaps = r.compare(idle.gaps, probe.gaps)
 	}
 	reading.Combined = combine(reading.Sizes, reading.Gaps)
 	switch of := reading.Of(r.Features); {
@@ -202,32 +232,13 @@ func (r TTestRule) unfit(idle, probe bench.Span) string {
 	}
 }
 
-// sizes are those of the packets, in bytes.
-func sizes(packets []bench.Packet) []float64 {
-	values := make([]float64, len(packets))
-	for i, p := range packets {
-		values[i] = float64(p.Size)
-	}
-	return values
-}
-
-// gaps are the times between packets, in seconds.
-func gaps(packets []bench.Packet) []float64 {
-	var values []float64
-	for i := 1; i < len(packets); i++ {
-		values = append(values, packets[i].At.Sub(packets[i-1].At).Seconds())
-	}
-	return values
-}
-
 // maxBins is how many bins are worked with. Values of which half are nearly the
 // same and a few far away call for any number of them.
 const maxBins = 1 << 20
 
-// compare is the t-test of the counts of both samples in the same bins.
+// compare is the t-test of the counts of both samples, which are sorted, in the
+// same bins.
 func (r TTestRule) compare(idle, probe []float64) Comparison {
-	slices.Sort(idle)
-	slices.Sort(probe)
 	binned := idle
 	if r.Bins == BinsBoth {
 		binned = slices.Concat(idle, probe)

@@ -12,7 +12,19 @@ import (
 // that differs, or several in a row; its score is 1-p. The test can't tell
 // which of the two stretches was the idle one: the first stretch after an
 // activation mostly differs as well.
-func (r TTestRule) Scanner() *TTestScanner { return &TTestScanner{rule: r} }
+func (r TTestRule) Scanner() *TTestScanner {
+	none := func() sample { return sample{gaps: []float64{}} }
+	return &TTestScanner{rule: r, present: none(), before: none()}
+}
+
+// detector is a Scanner that compares nothing but what decides.
+func (r TTestRule) detector() Scanner {
+	s := r.Scanner()
+	if r.Features != FeatureGaps && r.Features != FeaturesBoth {
+		s.present.gaps, s.before.gaps = nil, nil
+	}
+	return s
+}
 
 // TTestScanner is a [Scanner].
 type TTestScanner struct {
@@ -21,11 +33,12 @@ type TTestScanner struct {
 	counted
 	begun     bool
 	start     bench.Instant // of the present stretch
-	present   []bench.Packet
-	before    []bench.Packet
-	whole     bool // there is a stretch before the present one
-	overfull  bool // the present stretch has more packets than are worked with
-	lost      int  // stretches that had
+	present   sample        // not sorted yet
+	before    sample
+	last      bench.Instant // of present's packets, where it has any
+	whole     bool          // there is a stretch before the present one
+	overfull  bool          // the present stretch has more packets than are worked with
+	lost      int           // stretches that had
 	stretches []Stretch
 }
 
@@ -48,11 +61,20 @@ func (s *TTestScanner) Packet(p bench.Packet) {
 	s.close(p.At)
 	switch {
 	case !s.counts(p):
-	case len(s.present) == maxStretchPackets:
+	case len(s.present.sizes) == maxStretchPackets:
 		s.overfull = true
 	default:
-		s.present = append(s.present, p)
+		s.add(p)
 	}
+}
+
+// add adds a packet to the present stretch.
+func (s *TTestScanner) add(p bench.Packet) {
+	if s.present.gaps != nil && len(s.present.sizes) > 0 {
+		s.present.gaps = append(s.present.gaps, p.At.Sub(s.last).Seconds())
+	}
+	s.present.sizes = append(s.present.sizes, float64(p.Size))
+	s.last = p.At
 }
 
 // close compares the stretches that are over by now. Of a long silence only the
@@ -65,6 +87,7 @@ func (s *TTestScanner) close(now bench.Instant) {
 		if s.overfull {
 			s.lost++
 		}
+		s.present.sort()
 		if s.whole && !s.overfull {
 			s.stretches = append(s.stretches, Stretch{
 				Span:    bench.Span{Start: s.start, End: s.start.Add(s.rule.Duration)},
@@ -72,11 +95,11 @@ func (s *TTestScanner) close(now bench.Instant) {
 			})
 		}
 		s.whole = !s.overfull
-		s.before, s.present, s.overfull = s.present, s.before[:0], false
+		s.before, s.present, s.overfull = s.present, s.before.emptied(), false
 		s.start = s.start.Add(s.rule.Duration)
 	}
 	if silent := now.Sub(s.start) / s.rule.Duration; silent > 0 {
-		s.before = s.before[:0]
+		s.before = s.before.emptied()
 		s.whole = true
 		s.start = s.start.Add(silent * s.rule.Duration)
 	}
@@ -86,7 +109,7 @@ func (s *TTestScanner) close(now bench.Instant) {
 func (s *TTestScanner) Gap(span bench.Span) {
 	s.advance(span.End)
 	s.begun, s.whole, s.overfull = false, false, false
-	s.present, s.before = s.present[:0], s.before[:0]
+	s.present, s.before = s.present.emptied(), s.before.emptied()
 }
 
 // Stretches are the comparisons made so far, for whom another threshold may
