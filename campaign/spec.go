@@ -234,22 +234,36 @@ func Default() Spec {
 // line, with name standing for the file.
 func ParseSpec(name string, text []byte, drivers Drivers) (Spec, error) {
 	spec := Default()
-	if len(text) > maxSpecBytes {
-		return Spec{}, fmt.Errorf("%w %s: larger than %d bytes", ErrSpec, name, maxSpecBytes)
+	if err := Decode(text, drivers, &spec); err != nil {
+		return Spec{}, fmt.Errorf("%w %s%w", ErrSpec, name, err)
 	}
-	ctx := context.WithValue(context.Background(), driversKey{}, drivers)
-	if err := decode(ctx, text, &spec); err != nil {
-		return Spec{}, fmt.Errorf("%w %s%s", ErrSpec, name, explain(err, drivers))
-	}
-	if err := errors.Join(spec.validate(), spec.keeps(text)); err != nil {
+	if err := spec.validate(); err != nil {
 		return Spec{}, fmt.Errorf("%w %s: %w", ErrSpec, name, err)
 	}
 	return spec, nil
 }
 
+// Decode reads a file of a person's strictly into a struct that holds its
+// defaults; drivers are what it may name. The error begins with a colon, or with
+// the place of what is wrong, ":line:column: ", and is to stand behind the
+// file's name.
+func Decode(text []byte, drivers Drivers, spec any) error {
+	if len(text) > maxSpecBytes {
+		return fmt.Errorf(": larger than %d bytes", maxSpecBytes)
+	}
+	ctx := context.WithValue(context.Background(), driversKey{}, drivers)
+	if err := decode(ctx, text, spec); err != nil {
+		return errors.New(explain(err, spec, drivers))
+	}
+	if err := keeps(spec, text); err != nil {
+		return fmt.Errorf(": %w", err)
+	}
+	return nil
+}
+
 // decode is the YAML decoder, which panics at some files that are none of its
 // liking, such as a list that is a tag and nothing else.
-func decode(ctx context.Context, text []byte, spec *Spec) (err error) {
+func decode(ctx context.Context, text []byte, spec any) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("it can't be read as YAML: %v", v)
@@ -261,13 +275,13 @@ func decode(ctx context.Context, text []byte, spec *Spec) (err error) {
 // keeps returns an error where the spec took a number for another than was
 // written: the decoder silently cuts the fraction off where a whole number is
 // wanted.
-func (s Spec) keeps(written []byte) error {
-	frozen, err := s.YAML()
+func keeps(spec any, written []byte) error {
+	frozen, err := yaml.Marshal(spec)
 	if err != nil {
 		return err
 	}
 	var was, is any
-	if err := errors.Join(yaml.Unmarshal(written, &was), yaml.Unmarshal([]byte(frozen), &is)); err != nil {
+	if err := errors.Join(yaml.Unmarshal(written, &was), yaml.Unmarshal(frozen, &is)); err != nil {
 		return err
 	}
 	return cutOff("", was, is)
@@ -612,7 +626,7 @@ func orNone(s string) string {
 
 // explain turns an error of the YAML decoder into ":line:column: what", names
 // the nearest known key where one is unknown, and says what a value should be.
-func explain(err error, drivers Drivers) string {
+func explain(err error, spec any, drivers Drivers) string {
 	var at yaml.Error
 	if !errors.As(err, &at) || at.GetToken() == nil {
 		return ": " + err.Error()
@@ -622,7 +636,7 @@ func explain(err error, drivers Drivers) string {
 	if errors.As(err, &unknown) {
 		key := unknown.Token.Value
 		message = fmt.Sprintf("unknown key %q", key)
-		if near := nearest(key, keys(drivers)); near != "" {
+		if near := nearest(key, keys(spec, drivers)); near != "" {
 			message += fmt.Sprintf("; did you mean %q?", near)
 		}
 	}
@@ -667,7 +681,7 @@ func nearest(key string, known []string) string {
 }
 
 // keys returns every key that a spec may hold, sorted.
-func keys(drivers Drivers) []string {
+func keys(spec any, drivers Drivers) []string {
 	found := []string{"driver"}
 	var walk func(reflect.Type)
 	walk = func(t reflect.Type) {
@@ -688,7 +702,7 @@ func keys(drivers Drivers) []string {
 			walk(f.Type) // an inline struct has keys, but none of its own
 		}
 	}
-	walk(reflect.TypeFor[Spec]())
+	walk(reflect.TypeOf(spec))
 	for _, options := range drivers {
 		walk(reflect.TypeOf(options.Options()))
 	}

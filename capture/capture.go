@@ -176,6 +176,12 @@ type Frame struct {
 	Headers int
 }
 
+// Same says whether two frames that a live capture gave one after the other are
+// one: a frame from one device to another is two packets.
+func (f Frame) Same(next Frame) bool {
+	return len(f.Data) > 0 && len(next.Data) > 0 && &f.Data[0] == &next.Data[0] && f.Time.Equal(next.Time)
+}
+
 // Keep says how much of a frame is kept.
 type Keep uint8
 

@@ -98,3 +98,17 @@ func locked(dir string) *LockedError {
 	}
 	return &LockedError{Dir: dir, PID: h.PID, Host: h.Host, Since: h.Started}
 }
+
+// Hold locks a folder that holds something else than a campaign, as a campaign's
+// runner locks its own, until release is called or the process ends. The error
+// is a *LockedError where somebody else holds it.
+func Hold(dir string) (release func() error, err error) {
+	lock, err := acquire(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock.announce(""); err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	return lock.release, nil
+}

@@ -82,23 +82,30 @@ type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 
-	mu  sync.Mutex
-	err bytes.Buffer // what it has said
-	out bytes.Buffer // to be read once it has ended
+	out, err written
 }
 
-// Write takes in what the program says.
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err.Write(b)
+// written is what a program has written so far.
+type written struct {
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
-func (p *process) said() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err.String()
+// Write takes in what the program writes.
+func (o *written) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
 }
+
+func (o *written) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// said is what the program told its user.
+func (p *process) said() string { return p.err.String() }
 
 // fuzzer starts the program on the gateway, where the device's packets pass. It
 // ends with the test, and with this process, however that ends.
@@ -110,7 +117,7 @@ func (d *device) fuzzer(args ...string) *process {
 	}
 	r := &process{cmd: d.Command(d.t.Context(), program, args...), ended: make(chan struct{})}
 	r.cmd.Env = append(r.cmd.Env, environment...)
-	r.cmd.Stdout, r.cmd.Stderr = &r.out, r
+	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.err
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	go func() {

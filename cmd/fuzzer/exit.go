@@ -8,6 +8,7 @@ import (
 
 	"wakefuzz/campaign"
 	"wakefuzz/results"
+	"wakefuzz/scan"
 	"wakefuzz/tts"
 	"wakefuzz/wordlists"
 )
@@ -66,6 +67,7 @@ func exitCode(err error) int {
 	case errors.Is(err, tts.ErrCredentials):
 		return exitCredentials
 	case errors.Is(err, errUsage), errors.Is(err, campaign.ErrSpec), errors.Is(err, campaign.ErrPlanChanged),
+		errors.Is(err, scan.ErrSpec), errors.Is(err, scan.ErrPlanChanged), errors.Is(err, scan.ErrPace),
 		errors.Is(err, wordlists.ErrEmpty), errors.Is(err, tts.ErrVoice):
 		return exitUsage
 	case errors.Is(err, context.Canceled):

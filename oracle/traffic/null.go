@@ -61,8 +61,7 @@ func (n *Null) Learn(packets []bench.Packet, idle bench.Span) {
 	packets = Between(packets, idle)
 	for at := idle.Start; idle.End.Sub(at) >= n.unit; at = at.Add(n.unit) {
 		window := bench.Span{Start: at, End: at.Add(n.unit)}
-		peak, _, _ := pacedPeak(packets, window, math.Inf(1))
-		n.add(at, float32(peak))
+		n.add(at, float32(PacedPeak(packets, window)))
 	}
 }
 

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"math"
 	"time"
 
 	"wakefuzz/bench"
@@ -74,6 +75,13 @@ func (p *pacer) first() int64 {
 		}
 	}
 	return p.slot
+}
+
+// PacedPeak is the most paced bytes that a window of PacedWindow within the span
+// holds. Packets are the device's, in the order of time.
+func PacedPeak(packets []bench.Packet, span bench.Span) float64 {
+	peak, _, _ := pacedPeak(packets, span, math.Inf(1))
+	return peak
 }
 
 // pacedPeak is the largest window within the span. The span's own beginning is
