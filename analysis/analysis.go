@@ -219,10 +219,22 @@ func (a *Analyzer) At(t time.Time) {
 		return
 	}
 	if gap, ok := a.clock.advance(t); ok {
-		for _, d := range a.devices {
-			for _, s := range d.scanners {
-				s.Gap(gap)
-			}
+		a.gap(gap)
+	}
+}
+
+// Resume says that the capture is at work again at that time, and was not since
+// the latest one.
+func (a *Analyzer) Resume(t time.Time) {
+	if gap, ok := a.clock.resume(t); ok {
+		a.gap(gap)
+	}
+}
+
+func (a *Analyzer) gap(gap bench.Span) {
+	for _, d := range a.devices {
+		for _, s := range d.scanners {
+			s.Gap(gap)
 		}
 	}
 }

@@ -81,6 +81,19 @@ func (c *clock) advance(t time.Time) (gap bench.Span, ok bool) {
 	return gap, true
 }
 
+// resume moves to a time like advance, where nothing is known from the latest
+// time on.
+func (c *clock) resume(t time.Time) (gap bench.Span, ok bool) {
+	to := min(t.Sub(c.origin), farthestTime)
+	step := to - c.stamp
+	if !c.begun || step < 0 || step >= Silence {
+		return c.advance(t)
+	}
+	gap = bench.Span{Start: c.now(), End: c.now().Add(step)}
+	c.stamp, c.farthest = to, max(c.farthest, to)
+	return gap, step > 0
+}
+
 // now is the present instant.
 func (c *clock) now() bench.Instant { return bench.Instant(c.stamp) + c.offset }
 
