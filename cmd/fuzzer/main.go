@@ -70,7 +70,8 @@ resumed at any moment:
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "the `file` with settings of this machine (default "+defaultConfigPath()+", if there is one)")
 	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.exportCommand(),
 		a.wordsCommand(), a.distanceCommand(), a.synthCommand(), a.voicesCommand(), a.devicesCommand(),
-		a.calibrateCommand(), a.doctorCommand(), a.scanCommand(), a.monitorCommand(), a.analyzeCommand(), a.versionCommand())
+		a.calibrateCommand(), a.doctorCommand(), a.scanCommand(), a.monitorCommand(), a.recordCommand(), a.analyzeCommand(),
+		a.versionCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

@@ -93,7 +93,8 @@ func (o Options) Validate() error {
 	return nil
 }
 
-func (o Options) keep() capture.Keep {
+// Keep says how much of a frame is kept.
+func (o Options) Keep() capture.Keep {
 	if o.Payload {
 		return capture.KeepPayload
 	}
@@ -113,7 +114,7 @@ func (o Options) Listen(ctx context.Context) (Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device: %w", err)
 	}
-	live, err := capture.Listen(ctx, o.Interface, device, o.keep())
+	live, err := capture.Listen(ctx, o.Interface, device, o.Keep())
 	if err != nil {
 		return nil, err // not a Source that holds nil
 	}

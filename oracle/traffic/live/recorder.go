@@ -76,7 +76,7 @@ func Open(ctx context.Context, setup Setup) (*Recorder, error) {
 	}
 	r := &Recorder{setup: setup, end: end, read: setup.Pair(), why: "it was opened then"}
 	r.opened, r.since, r.drained = r.read.At, r.read.At, r.read.At
-	r.frames = capture.NewRecent(recent, setup.Options.keep())
+	r.frames = capture.NewRecent(recent, setup.Options.Keep())
 	r.running.Go(func() { r.record(recording, source) })
 	r.running.Go(func() { r.compareClocks(recording) })
 	return r, nil
@@ -401,7 +401,7 @@ func (r *Recorder) Evidence(w io.Writer, span bench.Span, comment string) error 
 	if len(frames) > 0 {
 		link = frames[0].Link
 	}
-	out, err := capture.NewWriter(w, link, r.setup.Options.keep(), comment)
+	out, err := capture.NewWriter(w, link, r.setup.Options.Keep(), comment)
 	if err != nil {
 		return err
 	}
