@@ -17,6 +17,7 @@ import (
 
 	"wakefuzz/campaign"
 	"wakefuzz/internal/fakebench"
+	"wakefuzz/internal/measure"
 	"wakefuzz/oracle"
 	"wakefuzz/oracle/engine/openwakeword"
 	"wakefuzz/results"
@@ -281,7 +282,7 @@ func measureLife(b *testing.B, fuzzer string, words int) {
 	began = time.Now()
 	l.csv()
 	b.ReportMetric(seconds(), "export-s")
-	b.ReportMetric(peakMemory(b)/1e6, "peak-MB")
+	b.ReportMetric(measure.PeakMemory(b)/1e6, "peak-MB")
 	info, err := os.Stat(filepath.Join(l.dir, "store.db"))
 	if err != nil {
 		b.Fatal(err)
@@ -327,19 +328,4 @@ func answer(b *testing.B, text, fuzzer string, args ...string) float64 {
 	}
 	slices.Sort(took)
 	return 1000 * took[len(took)/2].Seconds()
-}
-
-// peakMemory is the most memory that the process has had, in bytes. What
-// getrusage tells is no less than what the parent had.
-func peakMemory(b *testing.B) float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		b.Fatal(err)
-	}
-	_, after, _ := strings.Cut(string(status), "VmHWM:")
-	var kib float64
-	if _, err := fmt.Sscan(after, &kib); err != nil {
-		b.Fatal(err)
-	}
-	return kib * 1024
 }

@@ -2,18 +2,13 @@ package capture_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,35 +19,8 @@ import (
 
 	"wakefuzz/capture"
 	"wakefuzz/capture/capturetest"
+	"wakefuzz/internal/measure"
 )
-
-// traffic writes a capture of so many bytes and says how many packets it has.
-// They are as large as a speaker's, 720 bytes on average, in random order and
-// with content that does not shrink: two in five are bare acknowledgements, one
-// in three is full.
-func traffic(b *testing.B, write func(capture.Frame) error, bytes int) (packets int) {
-	b.Helper()
-	upload := capturetest.Frame(speakerHost, cloud, capturetest.TCP, 1448)
-	ack := capturetest.Frame(cloud, speakerHost, capturetest.TCP, 0)
-	download := capturetest.Frame(cloud, speakerHost, capturetest.UDP, 1200)
-	small := capturetest.Frame6(speakerHost, cloud, capturetest.TCP, 80)
-	mix := slices.Concat(slices.Repeat([][]byte{ack}, 40), slices.Repeat([][]byte{upload}, 36),
-		slices.Repeat([][]byte{small}, 14), slices.Repeat([][]byte{download}, 10))
-	random := rand.New(rand.NewPCG(1, 2))
-	content := rand.NewChaCha8([32]byte{})
-	for ; bytes > 0; packets++ {
-		data := mix[random.IntN(len(mix))]
-		if len(data) > 90 {
-			content.Read(data[90:])
-		}
-		at := noon.Add(time.Duration(packets) * time.Millisecond)
-		if err := write(capture.Frame{Link: capture.LinkEthernet, Time: at, Data: data, Length: len(data)}); err != nil {
-			b.Fatal(err)
-		}
-		bytes -= 16 + len(data)
-	}
-	return packets
-}
 
 // trafficFile makes a capture file of so many bytes before it is packed, in the
 // format that its extension names, and says how many packets it has. Reading it
@@ -87,41 +55,26 @@ func trafficFile(b *testing.B, path string, bytes int) (packets int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		packets = traffic(b, w.Write, bytes)
+		packets, err = capturetest.Traffic([]capturetest.Host{speakerHost}, noon, bytes, w.Write)
+		if err != nil {
+			b.Fatal(err)
+		}
 		finish = w.Flush
 	}
 	if packets == 0 {
 		out.Write(pcapFile(capture.LinkEthernet))
-		packets = traffic(b, func(f capture.Frame) error {
+		packets, err = capturetest.Traffic([]capturetest.Host{speakerHost}, noon, bytes, func(f capture.Frame) error {
 			_, err := out.Write(pcapFile(0, record{at: f.Time, data: f.Data})[24:])
 			return err
-		}, bytes)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 	if err := errors.Join(finish(), buffered.Flush(), f.Sync(), f.Close()); err != nil {
 		b.Fatal(err)
 	}
 	return packets
-}
-
-// cost is what something took, by the clock and of the processors.
-type cost struct{ wall, processor time.Duration }
-
-// costOf measures a function, and what it has other processes do.
-func costOf(f func()) cost {
-	start, used := time.Now(), processorTime()
-	f()
-	return cost{time.Since(start), processorTime() - used}
-}
-
-func processorTime() (sum time.Duration) {
-	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
-		var u unix.Rusage
-		if err := unix.Getrusage(who, &u); err != nil {
-			panic(err)
-		}
-		sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	return sum
 }
 
 // readFile reads a capture to its end.
@@ -209,59 +162,24 @@ func BenchmarkRead(b *testing.B) {
 				path = filepath.Join(folder, c.name)
 				packets = trafficFile(b, path, c.bytes)
 			}
-			var own, bare, tcpdump []cost
+			var own, bare, tcpdump []measure.Cost
 			var peak []float64
 			for b.Loop() {
-				resetPeakMemory(b)
-				own = append(own, costOf(func() { readFile(b, path, packets) }))
-				peak = append(peak, peakMemory(b)/1e6)
+				measure.ResetPeakMemory(b)
+				own = append(own, measure.CostOf(func() { readFile(b, path, packets) }))
+				peak = append(peak, measure.PeakMemory(b)/1e6)
 				if c.beside {
-					bare = append(bare, costOf(func() { stepThrough(b, path, packets) }))
-					tcpdump = append(tcpdump, costOf(func() { copyWithTcpdump(b, path) }))
+					bare = append(bare, measure.CostOf(func() { stepThrough(b, path, packets) }))
+					tcpdump = append(tcpdump, measure.CostOf(func() { copyWithTcpdump(b, path) }))
 				}
 			}
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(median(peak), "peak-MB")
-			for prefix, costs := range map[string][]cost{"": own, "bare-": bare, "tcpdump-": tcpdump} {
-				var walls, processors []time.Duration
-				for _, c := range costs {
-					walls, processors = append(walls, c.wall), append(processors, c.processor)
-				}
-				if len(costs) > 0 {
-					b.ReportMetric(float64(packets)/1e6/median(walls).Seconds(), prefix+"Mpackets/s")
-					b.ReportMetric(float64(packets)/1e6/median(processors).Seconds(), prefix+"processor-Mpackets/s")
-				}
+			b.ReportMetric(measure.Median(peak), "peak-MB")
+			for prefix, costs := range map[string][]measure.Cost{"": own, "bare-": bare, "tcpdump-": tcpdump} {
+				measure.Rates(b, prefix, "packets", packets, costs)
 			}
 		})
 	}
-}
-
-func median[T time.Duration | float64](values []T) T {
-	slices.Sort(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
-}
-
-// resetPeakMemory has the kernel forget how much memory the process once had.
-func resetPeakMemory(b *testing.B) {
-	debug.FreeOSMemory()
-	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// peakMemory is the most memory that the process has had since then, in bytes.
-func peakMemory(b *testing.B) float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		b.Fatal(err)
-	}
-	_, after, _ := bytes.Cut(status, []byte("VmHWM:"))
-	var kB float64
-	if _, err := fmt.Fscan(bytes.NewReader(after), &kB); err != nil {
-		b.Fatal(err)
-	}
-	return kB * 1024
 }
 
 // BenchmarkLive sends 10,000 packets a second, and reports how many of them

@@ -2,14 +2,16 @@
 #
 # Measures the project on this machine and prints the figures as one table.
 # docs/benchmarks.md says how to read it. The lines of the benchmarks
-# themselves come first, as they are done; it takes two to five minutes.
+# themselves come first, as they are done; it takes five to ten minutes.
 #
 # Figures that are compared are measured in turns, five times over, so that a
 # machine that is busy for a while is as busy for both. Stores are written to
 # $TMPDIR: point it to the disk that campaigns lie on. A capture file of 1 GB is
 # written there too, and removed; it should fit into memory, or the disk is
-# measured. Live capture is measured as root only, and reading beside tcpdump,
-# which nothing else needs and which is installed here.
+# measured. Live capture is measured as root only. Reading and analysing captures
+# is measured beside tcpdump, tshark, numpy and scipy, which nothing else needs
+# and which are installed here: the programs with apt-get as root, numpy and scipy
+# for as long as this takes. PYTHON names a Python that has them already.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,14 +19,28 @@ rounds=5
 tmp=${TMPDIR:-/tmp}
 
 PATH=$PATH:/usr/sbin:/sbin # where tcpdump may lie
-if ! command -v tcpdump >/dev/null && [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
-	echo "bench: about to install with apt-get: tcpdump"
-	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tcpdump; } ||
-		echo "bench: tcpdump could not be installed; it is measured without" >&2
+missing=()
+for program in tcpdump tshark; do
+	command -v "$program" >/dev/null || missing+=("$program")
+done
+if ((${#missing[@]})) && [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+	echo "bench: about to install with apt-get: ${missing[*]}"
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } ||
+		echo "bench: ${missing[*]} could not be installed; what is compared with them is left out" >&2
 fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# numpy and scipy, in a virtual environment that goes again.
+if [[ -z ${PYTHON:-} ]]; then
+	PYTHON=python3
+	if ! python3 -c 'import numpy, scipy' 2>/dev/null && python3 -m venv "$work/venv" 2>/dev/null &&
+		"$work/venv/bin/pip" install -q numpy scipy; then
+		PYTHON=$work/venv/bin/python
+	fi
+fi
+export PYTHON
 
 load() { cut -d ' ' -f 1 /proc/loadavg; }
 
@@ -36,7 +52,7 @@ bench() {
 		tee -a "$work/output" | grep -vE '^((goos|goarch|pkg|cpu):|PASS$)'
 }
 
-packages=(oracle/engine/openwakeword results tts/flite tts/espeak tts wordlists campaign capture)
+packages=(oracle/engine/openwakeword results tts/flite tts/espeak tts wordlists campaign capture analysis)
 go test -c -o "$work/" "${packages[@]/#/./}"
 go build -o "$work/benchtable" ./scripts/benchtable
 
@@ -53,6 +69,7 @@ for ((round = 1; round <= rounds; round++)); do
 done
 # The rounds are the benchmark's own: making the file takes longer than they.
 bench capture '^BenchmarkRead$' -test.count "$rounds"
+bench analysis '^Benchmark(Analysis|BesideNumpy)$' -test.benchtime "${rounds}x"
 bench campaign '^BenchmarkCampaign$' -test.benchtime 1x
 
 printf '\n%d processors (%s), %s, stores on %s; load average %s before, %s after\n\n' \

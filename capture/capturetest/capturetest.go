@@ -3,11 +3,15 @@
 package capturetest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -95,6 +99,52 @@ func transport(in Transport) gopacket.SerializableLayer {
 	nop := layers.TCPOption{OptionType: layers.TCPOptionKindNop}
 	stamps := layers.TCPOption{OptionType: layers.TCPOptionKindTimestamps, OptionLength: 10, OptionData: make([]byte, 8)}
 	return &layers.TCP{SrcPort: 40000, DstPort: 443, ACK: true, Options: []layers.TCPOption{nop, nop, stamps}}
+}
+
+// Traffic writes a capture of so many bytes, a packet every millisecond, and says
+// how many packets it has. The hosts take turns at random. Packets are as large
+// as a speaker's, 720 bytes on average, in random order and with content that
+// does not shrink: two in five are bare acknowledgements, one in three is full.
+// Streams of TCP go on as they do.
+func Traffic(hosts []Host, start time.Time, bytes int, write func(capture.Frame) error) (packets int, err error) {
+	type kind struct {
+		frame   []byte
+		tcp     bool
+		stream  *uint32 // bytes that were sent before
+		carries uint32
+	}
+	const header = 34 // where that of TCP begins
+	var mix []kind
+	for _, h := range hosts {
+		sent := new(uint32)
+		upload := kind{Frame(h, Cloud, TCP, 1448), true, sent, 1448}
+		ack := kind{Frame(Cloud, h, TCP, 0), true, sent, 0}
+		ports := ack.frame[header : header+4] // those of the stream that it is for
+		ports[0], ports[1], ports[2], ports[3] = ports[2], ports[3], ports[0], ports[1]
+		download, small := kind{frame: Frame(Cloud, h, UDP, 1200)}, kind{frame: Frame6(h, Cloud, UDP, 80)}
+		mix = slices.Concat(mix, slices.Repeat([]kind{ack}, 40), slices.Repeat([]kind{upload}, 36),
+			slices.Repeat([]kind{small}, 14), slices.Repeat([]kind{download}, 10))
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	content := rand.NewChaCha8([32]byte{})
+	for ; bytes > 0; packets++ {
+		k := mix[random.IntN(len(mix))]
+		if len(k.frame) > 90 {
+			_, _ = content.Read(k.frame[90:]) // never fails
+		}
+		if k.tcp && k.carries > 0 {
+			binary.BigEndian.PutUint32(k.frame[header+4:], *k.stream)
+			*k.stream += k.carries
+		} else if k.tcp {
+			binary.BigEndian.PutUint32(k.frame[header+8:], *k.stream)
+		}
+		at := start.Add(time.Duration(packets) * time.Millisecond)
+		if err := write(capture.Frame{Link: capture.LinkEthernet, Time: at, Data: k.frame, Length: len(k.frame)}); err != nil {
+			return packets, err
+		}
+		bytes -= 16 + len(k.frame)
+	}
+	return packets, nil
 }
 
 // Serialize joins layers into a frame, with lengths filled in.

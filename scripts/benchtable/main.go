@@ -47,6 +47,8 @@ const (
 	demo     = "campaign.BenchmarkCampaign/words=200"
 	read     = "capture.BenchmarkRead/"
 	live     = "capture.BenchmarkLive"
+	analysis = "analysis.BenchmarkAnalysis/"
+	numpy    = "analysis.BenchmarkBesideNumpy"
 	traffic  = "results.BenchmarkTraffic/"
 )
 
@@ -69,6 +71,13 @@ var table = []row{
 	{"  pcapng", figure{read + "64MB.pcapng", "Mpackets/s"}, "pcap", figure{read + "16MB.pcap", "Mpackets/s"}},
 	{"  zstd", figure{read + "64MB.pcap.zst", "Mpackets/s"}, "pcap", figure{read + "16MB.pcap", "Mpackets/s"}},
 	{"  gzip", figure{read + "64MB.pcap.gz", "Mpackets/s"}, "pcap", figure{read + "16MB.pcap", "Mpackets/s"}},
+	{"analysis of 1 GB, 50 devices", figure{analysis + "1GB", "packets/s"}, "tcpdump", figure{analysis + "1GB", "tcpdump-packets/s"}},
+	{"", figure{analysis + "1GB", "packets/s"}, "tshark io,stat", figure{analysis + "1GB", "tshark-packets/s"}},
+	{"  by processor time", figure{analysis + "1GB", "processor-packets/s"}, "tcpdump", figure{analysis + "1GB", "tcpdump-processor-packets/s"}},
+	{"", figure{analysis + "1GB", "processor-packets/s"}, "tshark io,stat", figure{analysis + "1GB", "tshark-processor-packets/s"}},
+	{"  peak memory", figure{analysis + "1GB", "peak-MB"}, "64 MB", figure{analysis + "64MB", "peak-MB"}},
+	{"  256 MB", figure{numpy, "packets/s"}, "numpy, scipy", figure{numpy, "numpy-packets/s"}},
+	{"", figure{numpy, "packets/s"}, "without reading", figure{numpy, "numpy-detect-packets/s"}},
 	{"live capture", figure{live, "packets/s"}, "", figure{}},
 	{"  lost", figure{live, "lost-packets"}, "", figure{}},
 	{"  of them dropped by the kernel", figure{live, "dropped-packets"}, "", figure{}},
