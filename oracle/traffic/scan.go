@@ -118,6 +118,7 @@ func (c counted) notes() []string {
 type recent struct {
 	ticks []tick
 	total int64
+	room  []tick // all that ticks are a part of
 }
 
 type tick struct {
@@ -127,6 +128,12 @@ type tick struct {
 
 func (r *recent) add(at bench.Instant, bytes int64) {
 	if n := len(r.ticks); n == 0 || at.Sub(r.ticks[n-1].at) >= time.Millisecond {
+		if n == cap(r.ticks) {
+			if 2*n > cap(r.room) {
+				r.room = make([]tick, 0, max(16, 4*n))
+			}
+			r.ticks = append(r.room[:0], r.ticks...) // over those that were forgotten
+		}
 		r.ticks = append(r.ticks, tick{at, r.total})
 	}
 	r.total += bytes
