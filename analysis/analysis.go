@@ -136,22 +136,31 @@ type Note struct {
 // Read takes all packets of a capture. Along with an error it returns what was
 // found up to there: errors are those of the Reader, ErrOrder and ErrIdle.
 func Read(r *capture.Reader, o Options) (Report, error) {
+	// To read packets and to tell devices apart takes as long as to look at them:
+	// each is done by a goroutine of its own.
+	const batches, size = 4, 1024
+	seen, free := make(chan []sight, batches), make(chan []sight, batches)
+	for range batches {
+		free <- make([]sight, 0, size)
+	}
 	a := New(o)
 	var err error
-	ahead(r, func(b batch) bool {
-		if !a.clock.begun {
-			a.At(b.first)
+	go func() {
+		defer close(seen)
+		for err == nil {
+			a.seen = (<-free)[:0]
+			for err == nil && len(a.seen) < size {
+				err = a.next(r)
+			}
+			seen <- a.seen
 		}
-		for i := range b.packets {
-			a.packet(&b.packets[i])
-		}
-		err = b.err
-		return a.clock.resets <= maxResets
-	})
-	if a.clock.resets > maxResets {
-		return a.Report(), fmt.Errorf("%w: it steps back %d times within the first %d; put them in order, as \"reordercap IN OUT\" of Wireshark does",
-			ErrOrder, a.clock.resets, r.Stats().Packets)
+	}()
+	for batch := range seen {
+		look(batch)
+		free <- batch
 	}
+	a.seen = nil
+
 	_, latest := r.Times()
 	a.At(latest)
 	report := a.Report()
@@ -162,6 +171,24 @@ func Read(r *capture.Reader, o Options) (Report, error) {
 		err = a.missed()
 	}
 	return report, err
+}
+
+// next takes the next packet of a capture.
+func (a *Analyzer) next(r *capture.Reader) error {
+	p, err := r.Next()
+	if !a.clock.begun {
+		first, _ := r.Times()
+		a.at(first)
+	}
+	if err != nil {
+		return err
+	}
+	a.take(&p)
+	if a.clock.resets > maxResets {
+		return fmt.Errorf("%w: it steps back %d times within the first %d; put them in order, as \"reordercap IN OUT\" of Wireshark does",
+			ErrOrder, a.clock.resets, r.Stats().Packets)
+	}
+	return nil
 }
 
 // maxResets is how often a clock may be set within a capture.
@@ -175,6 +202,7 @@ type Analyzer struct {
 	clock    clock
 	devices  map[capture.Address]*device
 	last     *device // whose packet was the last
+	seen     []sight // not looked at yet
 	timeless int64   // packets without a time
 	beyond   int64   // packets of devices that are too many
 }
@@ -211,43 +239,76 @@ func instants(spans []Span) []bench.Span {
 	return ordered
 }
 
+// sight is what a device's scanners are shown.
+type sight struct {
+	device *device
+	packet bench.Packet
+	gap    *bench.Span // instead of a packet, or nil
+}
+
+// look shows scanners what there is.
+func look(seen []sight) {
+	for i := range seen {
+		for _, s := range seen[i].device.scanners {
+			if gap := seen[i].gap; gap != nil {
+				s.Gap(*gap)
+			} else {
+				s.Packet(seen[i].packet)
+			}
+		}
+	}
+}
+
 // At says that the capture was at work at that time, whether or not a packet
 // came that was given. The first time from which on it was is the one that all
 // others are counted from. A zero Time says nothing.
 func (a *Analyzer) At(t time.Time) {
-	if t.IsZero() {
-		return
-	}
-	if gap, ok := a.clock.advance(t); ok {
-		a.gap(gap)
-	}
+	a.at(t)
+	a.look()
 }
 
 // Resume says that the capture is at work again at that time, and was not since
 // the latest one.
 func (a *Analyzer) Resume(t time.Time) {
-	if gap, ok := a.clock.resume(t); ok {
-		a.gap(gap)
-	}
-}
-
-func (a *Analyzer) gap(gap bench.Span) {
-	for _, d := range a.devices {
-		for _, s := range d.scanners {
-			s.Gap(gap)
-		}
+	if unknown, ok := a.clock.resume(t); ok {
+		a.gap(unknown)
+		a.look()
 	}
 }
 
 // Packet takes the next packet.
-func (a *Analyzer) Packet(p capture.Packet) { a.packet(&p) }
+func (a *Analyzer) Packet(p capture.Packet) {
+	a.take(&p)
+	a.look()
+}
 
-func (a *Analyzer) packet(p *capture.Packet) {
+func (a *Analyzer) look() {
+	look(a.seen)
+	a.seen = a.seen[:0]
+}
+
+// at, gap and take do all but to look.
+func (a *Analyzer) at(t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	if unknown, ok := a.clock.advance(t); ok {
+		a.gap(unknown)
+	}
+}
+
+func (a *Analyzer) gap(unknown bench.Span) {
+	for _, d := range a.devices {
+		a.seen = append(a.seen, sight{device: d, gap: &unknown})
+	}
+}
+
+func (a *Analyzer) take(p *capture.Packet) {
 	if p.Time.IsZero() {
 		a.timeless++
 		return
 	}
-	a.At(p.Time)
+	a.at(p.Time)
 	d := a.device(&p.Device)
 	if d == nil {
 		a.beyond++
@@ -257,10 +318,9 @@ func (a *Analyzer) packet(p *capture.Packet) {
 	if a.options.Timelines {
 		d.timeline.add(p, a.clock.stamp)
 	}
-	packet := bench.Packet{At: a.clock.now(), Size: p.Size, Payload: p.Payload, Direction: directions[p.Direction]}
-	for _, s := range d.scanners {
-		s.Packet(packet)
-	}
+	a.seen = append(a.seen, sight{device: d, packet: bench.Packet{
+		At: a.clock.now(), Size: p.Size, Payload: p.Payload, Direction: directions[p.Direction],
+	}})
 }
 
 var directions = [...]bench.Direction{
