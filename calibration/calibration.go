@@ -41,7 +41,8 @@
 //     in as many, and as its busiest windows (1 in 20) were; the present number
 //     or, if it does not fit, the first that does of 3, 4, ... 8, 2. The rate
 //     lies between the two with a factor of 1.5 to each; if it does not, it
-//     becomes their geometric mean.
+//     becomes their geometric mean. The calibrated detector has neither key: it
+//     is only said where it can't cope with the device.
 //   - bench.player.level_dbfs: at least 9 dB above the lowest level at which the
 //     wake word was heard in every play, and no higher than the ceiling on peaks
 //     allows. Words are meant to be heard well; whether they are taken for
@@ -70,6 +71,7 @@ import (
 	"time"
 
 	"wakefuzz/bench"
+	"wakefuzz/campaign"
 	"wakefuzz/oracle/light"
 	"wakefuzz/oracle/traffic"
 )
@@ -79,7 +81,7 @@ type Setting struct {
 	LevelDBFS float64
 	Polarity  light.Polarity // "" where nothing watches the light
 	Light     light.Rule
-	Traffic   traffic.BurstRule
+	Traffic   campaign.TrafficSpec
 }
 
 // Play is what was observed of one sound: by each oracle from the beginning of
@@ -167,7 +169,7 @@ type rest struct {
 
 // rest measures the silence.
 func (r Record) rest() rest {
-	return rest{r.lightAtRest(), r.trafficAtRest(), r.Began.Traffic.Window}
+	return rest{r.lightAtRest(), r.trafficAtRest(), r.Began.Traffic.Burst.Window}
 }
 
 func (r Record) lightAtRest() *LightAtRest {
@@ -201,7 +203,7 @@ func (r Record) trafficAtRest() *TrafficAtRest {
 	case o.Fault != bench.NoFault:
 		return &TrafficAtRest{Problem: o.Detail}
 	}
-	window := r.Began.Traffic.Window
+	window := r.Began.Traffic.Burst.Window
 	watched := bench.Span{Start: r.Rest.Sound.Start, End: o.Watched.End}
 	o.Packets = traffic.Between(o.Packets, watched)
 	rest := TrafficAtRest{Packets: len(o.Packets), rows: rowsOf(o, bench.Span{Start: watched.Start, End: watched.Start}, window)}
@@ -224,8 +226,8 @@ func (r rest) corrected(s Setting) Setting {
 	if r.light != nil && r.light.Inverted {
 		s.Polarity = other(s.Polarity)
 	}
-	if r.traffic != nil && r.traffic.Busy >= s.Traffic.Rate {
-		s.Traffic.Rate = round(spare * r.traffic.Busy)
+	if r.traffic != nil && r.traffic.Busy >= s.Traffic.Burst.Rate {
+		s.Traffic.Burst.Rate = round(spare * r.traffic.Busy)
 	}
 	return s
 }

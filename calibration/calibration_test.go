@@ -186,7 +186,7 @@ func clip() tts.Clip {
 
 func session(d *device) calibration.Session {
 	return calibration.Session{
-		Setting: calibration.Setting{LevelDBFS: -20, Polarity: light.ActiveLow, Light: light.DefaultRule(), Traffic: traffic.DefaultBurstRule()},
+		Setting: calibration.Setting{LevelDBFS: -20, Polarity: light.ActiveLow, Light: light.DefaultRule(), Traffic: campaign.TrafficSpec{Detector: campaign.DetectorBurst, Calibrated: traffic.DefaultCalibratedRule(), Burst: traffic.DefaultBurstRule()}},
 		Clip:    clip(),
 		Silence: 2 * time.Minute,
 		Watch:   10 * time.Second,
@@ -214,6 +214,7 @@ func TestSuggestions(t *testing.T) {
 	)
 	lightKeys := []string{polarity, window, debounce, holdOver, minLit}
 	trafficKeys := []string{rate, rows, latency}
+	calibrated := func(_ *device, s *calibration.Session) { s.Setting.Traffic.Detector = campaign.DetectorCalibrated }
 	for name, tt := range map[string]struct {
 		change  func(*device, *calibration.Session)
 		want    map[string]string // that differ from what was
@@ -293,6 +294,19 @@ func TestSuggestions(t *testing.T) {
 		"bursts for three windows": {
 			func(d *device, _ *calibration.Session) { d.bursts, d.rate = 45, 100 },
 			map[string]string{rows: "4", rate: "47"}, nil, "",
+		},
+		"the calibrated detector": {calibrated, nil, []string{rate, rows}, ""},
+		"slow, by the calibrated detector": {
+			func(d *device, s *calibration.Session) { calibrated(d, s); d.latency = 2900 * ms },
+			map[string]string{window: "4.5s", latency: "4.5s"}, []string{rate, rows}, "",
+		},
+		"small uploads, by the calibrated detector": {
+			func(d *device, s *calibration.Session) { calibrated(d, s); d.rate = 16 },
+			nil, trafficKeys, "of 10 uploads only 0 are as large as",
+		},
+		"one that streams, by the calibrated detector": {
+			func(d *device, s *calibration.Session) { calibrated(d, s); d.streams = 40 },
+			nil, trafficKeys, "plays would wait until it sends less than 23: write judge.traffic.detector: burst",
 		},
 		"a faint loudspeaker": {
 			func(d *device, _ *calibration.Session) { d.hears = -21 },
@@ -421,11 +435,11 @@ func set(t *testing.T, s *calibration.Setting, to calibration.Suggestion) {
 	case "judge.light.hold_over":
 		s.Light.HoldOver = duration()
 	case "judge.traffic.rate":
-		s.Traffic.Rate = number()
+		s.Traffic.Burst.Rate = number()
 	case "judge.traffic.consecutive":
-		s.Traffic.Consecutive = int(number())
+		s.Traffic.Burst.Consecutive = int(number())
 	case "judge.traffic.latency":
-		s.Traffic.Latency = duration()
+		s.Traffic.Calibrated.Latency, s.Traffic.Burst.Latency = duration(), duration()
 	default:
 		t.Fatalf("no such key: %s", to.Key)
 	}
@@ -491,7 +505,7 @@ func TestRateWhileCalibrating(t *testing.T) {
 	if _, err := s.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if last := d.opened[len(d.opened)-1]; last.Traffic.Rate <= 40 {
+	if last := d.opened[len(d.opened)-1]; last.Traffic.Burst.Rate <= 40 {
 		t.Errorf("the bench is opened with %+v", last.Traffic)
 	}
 }

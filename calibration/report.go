@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wakefuzz/bench"
+	"wakefuzz/campaign"
 	"wakefuzz/oracle/light"
 	"wakefuzz/oracle/traffic"
 )
@@ -287,7 +288,11 @@ func (r Record) suggestTraffic(t *Report) {
 		return
 	}
 
-	rule := r.Began.Traffic
+	if r.Began.Traffic.Detector == campaign.DetectorCalibrated {
+		r.suggestCalibrated(t, seen)
+		return
+	}
+	rule := r.Began.Traffic.Burst
 	slowest := func(n int) float64 {
 		rate := math.Inf(1)
 		for _, re := range seen {
@@ -324,6 +329,32 @@ func (r Record) suggestTraffic(t *Report) {
 	t.suggest("judge.traffic.consecutive", strconv.Itoa(rule.Consecutive), strconv.Itoa(n), "as many windows of %v in a row are in every upload, and none idle", rule.Window)
 	t.atLeast("judge.traffic.latency", rule.Latency, max(light.PaperWindow, spared(latest, 500*time.Millisecond)),
 		"the latest upload began %.2f s after the word", latest.Seconds())
+}
+
+// suggestCalibrated is what is suggested for the calibrated detector, which saw
+// these reactions. It has no rate to be set, so what it can't cope with is said.
+func (r Record) suggestCalibrated(t *Report, seen []Reaction) {
+	rule, rest := r.Began.Traffic.Calibrated, *t.Traffic
+	found := 0
+	for i, p := range r.Plays {
+		o, _ := p.by(traffic.Name)
+		rule := rule
+		rule.Latency = max(o.Watched.End.Sub(p.Sound.End)-traffic.PacedWindow, 0)
+		if reading, _ := rule.Judge(p.Sound, o, nil); reading.State == bench.Reacted && t.Plays[i][traffic.Name].State == bench.Reacted {
+			found++
+		}
+	}
+	const otherwise = "write judge.traffic.detector: burst, and calibrate again, which finds a rule for such a device"
+	switch limit := r.Began.Traffic.Burst.Rate; {
+	case rest.Busy >= limit:
+		t.problem("traffic: the idle device sends up to %.1f kbit/s, and plays would wait until it sends less than %g: %s", rest.Busy, limit, otherwise)
+	case !sufficient(found, len(seen)):
+		t.problem("traffic: of %d uploads only %d are as large as the calibrated detector takes speech to be: %s", len(seen), found, otherwise)
+	default:
+		latest := longest(seen, func(re Reaction) time.Duration { return re.Latency })
+		t.atLeast("judge.traffic.latency", rule.Latency, max(light.PaperWindow, spared(latest, 500*time.Millisecond)),
+			"the latest upload began %.2f s after the word", latest.Seconds())
+	}
 }
 
 func concat(steps []Step) (plays []Play) {

@@ -582,7 +582,7 @@ type counts struct {
 // newScore counts what is stored already, under the rules of today.
 func (r *Runner) newScore() (*score, error) {
 	judging := r.Spec.Judging()
-	judging.Trials = nil // plays are all that is counted
+	judging.Trials, judging.Ranking = nil, nil // plays are all that is counted, as they were judged when they were played
 	report, err := results.Tally(r.Store.Reader, judging)
 	if err != nil {
 		return nil, err

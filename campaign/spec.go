@@ -94,7 +94,7 @@ func (b BenchSpec) Physical() bool { return b.Player != nil }
 // SettleSpec is how the device comes to rest before each play.
 type SettleSpec struct {
 	// Quiet is for how long the light must have been dark and the traffic
-	// below the burst rule's rate.
+	// below the rate of the rule for bursts.
 	Quiet time.Duration `yaml:"quiet"`
 	// Limit is how long to wait for that. A device that does not come to rest
 	// makes the play unmeasured.
@@ -185,9 +185,9 @@ type ControlsSpec struct {
 type JudgeSpec struct {
 	// Engine is when an engine's scores are a reaction, Light when a light's
 	// changes are one, and Traffic when a device's packets are.
-	Engine  engine.Rule       `yaml:"engine"`
-	Light   light.Rule        `yaml:"light"`
-	Traffic traffic.BurstRule `yaml:"traffic"`
+	Engine  engine.Rule `yaml:"engine"`
+	Light   light.Rule  `yaml:"light"`
+	Traffic TrafficSpec `yaml:"traffic"`
 	// TTest judges the packets of a whole trial, where it was played at a fixed
 	// pace. It has no part in the verdict.
 	TTest traffic.TTestRule `yaml:"ttest"`
@@ -221,7 +221,7 @@ func Default() Spec {
 		Judge: JudgeSpec{
 			Engine:  engine.DefaultRule(),
 			Light:   light.DefaultRule(),
-			Traffic: traffic.DefaultBurstRule(),
+			Traffic: defaultTraffic(),
 			TTest:   traffic.TTestRule{Threshold: traffic.PaperTTestRule().Threshold},
 			HitRate: results.PaperHitRate,
 		},
@@ -252,7 +252,7 @@ func Decode(text []byte, drivers Drivers, spec any) error {
 		return fmt.Errorf(": larger than %d bytes", maxSpecBytes)
 	}
 	ctx := context.WithValue(context.Background(), driversKey{}, drivers)
-	if err := decode(ctx, text, spec); err != nil {
+	if err := decode(ctx, text, spec, yaml.Strict()); err != nil {
 		return errors.New(explain(err, spec, drivers))
 	}
 	if err := keeps(spec, text); err != nil {
@@ -263,13 +263,13 @@ func Decode(text []byte, drivers Drivers, spec any) error {
 
 // decode is the YAML decoder, which panics at some files that are none of its
 // liking, such as a list that is a tag and nothing else.
-func decode(ctx context.Context, text []byte, spec any) (err error) {
+func decode(ctx context.Context, text []byte, spec any, options ...yaml.DecodeOption) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("it can't be read as YAML: %v", v)
 		}
 	}()
-	return yaml.UnmarshalContext(ctx, text, spec, yaml.Strict())
+	return yaml.UnmarshalContext(ctx, text, spec, options...)
 }
 
 // keeps returns an error where the spec took a number for another than was
@@ -329,8 +329,6 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("protocol.plays: %d is not between 1 and 10000", s.Protocol.Plays)
 	case s.Protocol.Tries < 1 || s.Protocol.Tries > 100:
 		return fmt.Errorf("protocol.tries: %d is not between 1 and 100", s.Protocol.Tries)
-	case !(s.Judge.HitRate > 0 && s.Judge.HitRate <= 1):
-		return fmt.Errorf("judge.hit_rate: %g is not in (0, 1]", s.Judge.HitRate)
 	}
 	if s.Pronunciation != "" {
 		p, err := phoneme.ParsePronunciation(string(s.Pronunciation))
@@ -365,6 +363,18 @@ func (s *Spec) validate() error {
 	if err := s.Protocol.Pace.validate(); err != nil {
 		return fmt.Errorf("protocol.pace.%w", err)
 	}
+	if err := s.validateJudge(); err != nil {
+		return err
+	}
+	return s.keepsPace()
+}
+
+// validateJudge returns an error where the section judge could not judge what
+// the bench observes.
+func (s Spec) validateJudge() error {
+	if !(s.Judge.HitRate > 0 && s.Judge.HitRate <= 1) {
+		return fmt.Errorf("judge.hit_rate: %g is not in (0, 1]", s.Judge.HitRate)
+	}
 	for _, rule := range s.rules() {
 		if err := rule.Validate(); err != nil {
 			return fmt.Errorf("judge.%s.%w", rule.oracle, err)
@@ -372,9 +382,6 @@ func (s *Spec) validate() error {
 	}
 	if err := s.tTest().Validate(); err != nil {
 		return fmt.Errorf("judge.ttest.%w", err)
-	}
-	if err := s.keepsPace(); err != nil {
-		return err
 	}
 	if v := s.Judge.Verdict; v != "" && v != oracle.FusionAny && v != oracle.FusionAll && !slices.Contains(s.Bench.oracles(), string(v)) {
 		return fmt.Errorf("judge.verdict: %q is neither any, all, nor an oracle of this bench: %s", v, strings.Join(s.Bench.oracles(), ", "))
@@ -519,6 +526,7 @@ func (s Spec) Judging() results.Judging {
 	}
 	if s.Bench.Traffic != nil {
 		j.Trials = append(j.Trials, trialRule(s.tTest()))
+		j.Ranking, j.Watch = s.Judge.Traffic.ranking(), s.Judge.Traffic.Watch()
 	}
 	return j
 }

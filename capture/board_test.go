@@ -170,7 +170,8 @@ func TestOnBoard(t *testing.T) {
 		rule, clock := rules.DefaultBurstRule(), bench.NewClock()
 		recorder, err := live.Open(t.Context(), live.Setup{
 			Options: live.Options{Interface: monitor, Device: device.mac},
-			Rule:    rule,
+			Window:  rule.Watch(),
+			Rest:    rule,
 			Pair:    clock.Pair,
 		})
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"wakefuzz/bench"
 	"wakefuzz/oracle"
+	"wakefuzz/oracle/traffic"
 )
 
 // Takes tells of each trial how it was played last: the last attempts at its
@@ -18,6 +19,8 @@ type Takes struct {
 	n     int    // attempts so far
 	// ends are where the last sound on each bench ended.
 	ends map[stream]bench.Instant
+	// longest is how long the longest sound lasted.
+	longest time.Duration
 }
 
 // part is what a take has of a play: the last attempt at it.
@@ -50,6 +53,7 @@ func (t *Takes) add(slot int, a Attempt, voided bool) {
 	}
 	*p = part{place: t.n, stream: s, sound: a.Sound, before: t.ends[s], state: a.State, fault: a.Fault, voided: voided, counting: counting}
 	t.ends[s] = max(t.ends[s], a.Sound.End)
+	t.longest = max(t.longest, a.Sound.Duration())
 }
 
 // Takes reads how the trials were played last.
@@ -179,9 +183,9 @@ func stretches(parts []part, length time.Duration) (_ oracle.Trial, inapplicable
 }
 
 // judgeTrials judges each trial as a whole, and puts what the rules say into
-// its row, by the trial's place in the plan. It holds one trial's traffic at a
-// time. There are no takes where there was no pace.
-func (r *Reader) judgeTrials(j Judging, takes *Takes, rows []Row) error {
+// its row, by the trial's place in the plan. What passed in the idle stretches is
+// added to the null, unless it is nil. It holds one trial's traffic at a time.
+func (r *Reader) judgeTrials(j Judging, takes *Takes, rows []Row, idle *traffic.Null) error {
 	type stretch struct {
 		oracle.Trial
 		stream
@@ -190,7 +194,7 @@ func (r *Reader) judgeTrials(j Judging, takes *Takes, rows []Row) error {
 	var all []stretch
 	for place := range rows {
 		row := &rows[place]
-		if takes == nil {
+		if j.Stretch == 0 {
 			row.inapplicable(j, settled)
 			continue
 		}
@@ -214,6 +218,9 @@ func (r *Reader) judgeTrials(j Judging, takes *Takes, rows []Row) error {
 		if why != "" {
 			s.row.inapplicable(j, why)
 			continue
+		}
+		if idle != nil {
+			idle.Learn(s.Packets, s.Idle)
 		}
 		for _, rule := range j.Trials {
 			s.row.Trials = append(s.row.Trials, rule.Judge(s.Trial))

@@ -9,6 +9,7 @@ import (
 
 	"wakefuzz/bench"
 	"wakefuzz/oracle"
+	"wakefuzz/oracle/traffic"
 	"wakefuzz/phoneme"
 	"wakefuzz/stats"
 )
@@ -29,6 +30,13 @@ type Judging struct {
 	// Trials judge trials as a whole, each by itself: none of them has a part
 	// in the verdicts.
 	Trials []oracle.TrialRule
+	// Ranking ranks plays and words among the device's own traffic. It is nil
+	// where there is no traffic.
+	Ranking *Ranking
+	// Watch is how long after a sound the rule for traffic looks at it. What was
+	// watched for less, for a rule that asked for less, is read on in the stream of
+	// traffic; see [Reader.Traffic].
+	Watch time.Duration
 	// Stretch is the length of the idle stretch before a trial, and that of the
 	// stretch that holds its plays. It is 0 for a campaign that was not played
 	// at a fixed pace.
@@ -49,6 +57,8 @@ type Report struct {
 	Agreements []Agreement
 	// Wholes has an entry for each of the judging's trial rules.
 	Wholes []Whole
+	// Background is what the judging's ranking compared with, or nil.
+	Background *Background
 }
 
 // Row is what was found out about one trial.
@@ -63,6 +73,11 @@ type Row struct {
 	ByOracle []Readings
 	// Trials is what each of the judging's trial rules said, in their order.
 	Trials []oracle.TrialReading
+	// P is how likely the device's own traffic holds as much as what it sent in
+	// this trial's plays together, and Q, of words, the same adjusted for there
+	// being many of them: of all words with at most such a Q about that share is
+	// there by chance. Both are 0 where they are not known; see [Ranking].
+	P, Q float64
 	// Rate is k/n, or 0 where n is 0. Lower and Upper are its 95 % interval;
 	// see [stats.Wilson].
 	Rate, Lower, Upper float64
@@ -157,17 +172,26 @@ type outcome struct {
 // Tally judges everything that is stored. It returns an error where the store
 // can't be read, or there is no such metric.
 func Tally(r *Reader, j Judging) (Report, error) {
-	report := Report{Campaign: r.Campaign(), Judging: j}
-	if _, err := phoneme.ParseMetric(string(j.Metric)); err != nil {
+	report, _, err := tally(r, j)
+	if err != nil {
 		return Report{}, err
+	}
+	return *report, nil
+}
+
+// tally is Tally, with what became of each play, by its slot.
+func tally(r *Reader, j Judging) (*Report, []outcome, error) {
+	report := &Report{Campaign: r.Campaign(), Judging: j}
+	if _, err := phoneme.ParseMetric(string(j.Metric)); err != nil {
+		return nil, nil, err
 	}
 	voided, err := r.voided()
 	if err != nil {
-		return Report{}, err
+		return nil, nil, err
 	}
 	sessions, err := r.Sessions()
 	if err != nil {
-		return Report{}, err
+		return nil, nil, err
 	}
 	t := &report.Totals
 	t.Planned, t.Voided, t.Sessions = r.plan.plays(), len(voided), len(sessions)
@@ -179,23 +203,38 @@ func Tally(r *Reader, j Judging) (Report, error) {
 	of := func(slot int) []bench.State {
 		return readings[slot*len(report.Oracles):][:len(report.Oracles)]
 	}
-	var takes *Takes // of a campaign at a fixed pace
-	if j.Stretch > 0 {
-		takes = newTakes(r.plan)
+	var takes *Takes
+	if j.Stretch > 0 || j.Ranking != nil {
+		if takes, err = r.Takes(); err != nil {
+			return nil, nil, err
+		}
 	}
+	rows := make([]Row, len(r.plan.trials))
+	var idle *traffic.Null
+	if j.Ranking != nil {
+		idle = j.Ranking.Rule.NullFor(takes.longest)
+	}
+	if len(j.Trials) > 0 || idle != nil {
+		if err := r.judgeTrials(j, takes, rows, idle); err != nil {
+			return nil, nil, err
+		}
+	}
+	rules := j.Ranking.decide(j.Rules, idle)
+	scores := j.Ranking.newScores(len(plays))
 	for a, err := range r.Attempts() {
 		if err != nil {
-			return Report{}, err
+			return nil, nil, err
 		}
 		t.Attempts++
 		slot := r.plan.first[r.plan.places[a.Play.Trial]] + a.Play.Index
 		void := voided[attemptKey{slot, a.Number}]
-		if takes != nil {
-			takes.add(slot, a, void)
-		}
 		plays[slot].attempted = true
 		if counts(a.State, void) {
-			verdict := j.Rules.Judge(a.Sound, a.Observations)
+			if err := r.readOn(a, j.Watch); err != nil {
+				return nil, nil, err
+			}
+			scores.add(slot, a)
+			verdict := rules.Judge(a.Sound, a.Observations)
 			plays[slot] = judged(a, verdict, j.Rules.Fusion)
 			for i, name := range report.Oracles {
 				of(slot)[i] = reading(verdict, name)
@@ -205,12 +244,7 @@ func Tally(r *Reader, j Judging) (Report, error) {
 
 	wake := wakeWord{metric: j.Metric, pronunciation: phoneme.MetricPhonemes.Code("", report.Campaign.WakePronunciation)}
 	wake.code = j.Metric.Code(report.Campaign.WakeWord, report.Campaign.WakePronunciation)
-	rows := make([]Row, len(r.plan.trials))
-	if len(j.Trials) > 0 {
-		if err := r.judgeTrials(j, takes, rows); err != nil {
-			return Report{}, err
-		}
-	}
+	report.Background = scores.rank(r.plan, rows, idle, j.Stretch > 0)
 	for _, rule := range j.Trials {
 		report.Wholes = append(report.Wholes, Whole{Rule: rule, Inapplicable: map[string]int{}})
 	}
@@ -232,7 +266,7 @@ func Tally(r *Reader, j Judging) (Report, error) {
 		for i, reading := range row.Trials {
 			report.Wholes[i].add(reading)
 		}
-		if takes != nil {
+		if j.Stretch > 0 {
 			t.Busy += takes.Busy(trial.ID)
 		}
 		if trial.Role == RolePositive {
@@ -256,7 +290,7 @@ func Tally(r *Reader, j Judging) (Report, error) {
 			report.Agreements = append(report.Agreements, agreement)
 		}
 	}
-	return report, nil
+	return report, plays, nil
 }
 
 // reading is what the oracle of that name read, in a verdict.

@@ -9,10 +9,12 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"time"
 
 	"go.etcd.io/bbolt"
 
 	"wakefuzz/bench"
+	"wakefuzz/oracle/traffic"
 )
 
 // Traffic is stored apart from the attempts, so that what lies between two
@@ -342,6 +344,31 @@ func (r *Reader) Traffic(session uint32, number int, span bench.Span) iter.Seq2[
 			yield(Traffic{}, err)
 		}
 	}
+}
+
+// readOn makes what was observed of an attempt's traffic go on until so long after
+// the sound, as far as there is more in the stream without a gap.
+func (r *Reader) readOn(a Attempt, watch time.Duration) error {
+	until := a.Sound.End.Add(watch)
+	for i := range a.Observations {
+		o := &a.Observations[i]
+		if o.Oracle != traffic.Name || o.Fault != bench.NoFault || o.Watched.End >= until {
+			continue
+		}
+		more := bench.Span{Start: o.Watched.End, End: until}
+		for piece, err := range r.Traffic(a.Session, a.Bench, more) {
+			if err != nil {
+				return err
+			}
+			if piece.Watched.Start > o.Watched.End {
+				break
+			}
+			o.Packets = append(o.Packets, within(piece.Packets, bench.Span{Start: o.Watched.End, End: until})...)
+			o.Dropped += piece.Dropped
+			o.Watched.End = min(piece.Watched.End, until)
+		}
+	}
+	return nil
 }
 
 // Packets yields the packets of a bench's traffic in the span, in the order of

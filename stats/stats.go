@@ -166,7 +166,7 @@ func AUC(positive, negative []float64) (area float64, interval Interval) {
 		beaten[i] = 1 - (all[len(positive)+i]-within[i])/m
 	}
 	area = Mean(beats)
-	variance := spread(beats)/m + spread(beaten)/n
+	variance := Variance(beats)/m + Variance(beaten)/n
 	fewer := min(len(positive), len(negative))
 	switch {
 	case area >= 1:
@@ -188,8 +188,8 @@ func Mean(values []float64) float64 {
 	return sum / max(1, float64(len(values)))
 }
 
-// spread is the sample variance, and 0 of fewer than two values.
-func spread(values []float64) float64 {
+// Variance is the sample variance, and 0 of fewer than two values.
+func Variance(values []float64) float64 {
 	mean, sum := Mean(values), 0.0
 	for _, v := range values {
 		sum += (v - mean) * (v - mean)

@@ -95,7 +95,7 @@ func TestSetting(t *testing.T) {
 	}
 	was := settingOf(spec)
 	other := was
-	other.LevelDBFS, other.Polarity, other.Light.Window, other.Traffic.Rate = -30, "active-high", 1, 2
+	other.LevelDBFS, other.Polarity, other.Light.Window, other.Traffic.Burst.Rate = -30, "active-high", 1, 2
 	if got := settingOf(withSetting(spec, other)); got != other {
 		t.Errorf("got %+v, want %+v", got, other)
 	}

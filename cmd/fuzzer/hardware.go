@@ -59,7 +59,7 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 		oracles = append(oracles, h.light)
 	}
 	if d := h.spec.Bench.Traffic; d != nil {
-		setup := live.Setup{Options: *d.Options.(*live.Options), Rule: spec.Judge.Traffic, Pair: h.clock.Pair}
+		setup := live.Setup{Options: *d.Options.(*live.Options), Window: spec.Judge.Traffic.Watch(), Rest: spec.Judge.Traffic.Burst, Pair: h.clock.Pair}
 		if h.traffic, err = live.Open(ctx, setup); err != nil {
 			return nil, fmt.Errorf("bench.traffic: %w", err)
 		}

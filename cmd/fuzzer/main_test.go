@@ -166,7 +166,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"fails": fails, "capture": makeCapture},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"fails": fails, "capture": makeCapture, "night": madeUpNight},
 		Setup: func(env *testscript.Env) error {
 			env.Vars = append(env.Vars, environment...)
 			env.Setenv("DATA", defaultConfig().Data)

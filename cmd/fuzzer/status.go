@@ -72,6 +72,9 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 	for _, text := range export.Wholes(report) {
 		line("trials", "%s", text)
 	}
+	for _, text := range export.Background(report) {
+		line("traffic", "%s", text)
+	}
 	if n := len(sessions); n > 0 {
 		last := sessions[n-1]
 		line("sessions", "%d, the last from %s with %d workers", n, last.Started.Local().Format(time.DateTime), last.Workers)

@@ -51,6 +51,9 @@ type Habit struct {
 	Least, Most float64
 	// Incoming is the share of times in which they are received instead.
 	Incoming float64
+	// Busy and Calm are for how long it does so at all and then doesn't, in turn.
+	// Without them it always does.
+	Busy, Calm time.Duration
 	// Rate is the line's in bytes a second, or how fast the device sends where
 	// it takes its time; 0 for 1 MB/s.
 	Rate float64
@@ -133,6 +136,9 @@ func (h Habit) packets(rng *rand.Rand, span bench.Span) iter.Seq[bench.Packet] {
 				period = period.Add(h.Every)
 			}
 			at = max(at, span.Start)
+			if h.Calm > 0 && at.Sub(span.Start)%(h.Busy+h.Calm) >= h.Busy && at < span.End {
+				continue
+			}
 			due, _ := slices.BinarySearchFunc(pending, bench.Packet{At: at}, inTime)
 			for i, p := range pending {
 				if p.At >= span.End || i >= due && at < span.End {

@@ -74,23 +74,34 @@ func (r CalibratedRule) level(unit time.Duration) float64 {
 }
 
 // Judge reads the packets of a play, watched from the beginning of the sound or
-// earlier. Strength is the most paced bytes of a window, and Latency is where
-// the first window with enough begins. The p-value is known where there is a
-// null of windows at least as long as the play's; without a null (nil) the
-// default line is used.
+// earlier. Strength is the most paced bytes of a window,
+// and Latency is where the first window with enough begins. The p-value is known
+// where there is a null of windows at least as long as the play's; without a null
+// (nil) the default line is used.
 //
 // Faults are those of [BurstRule.Judge]: a device that was uploading already,
 // an incomplete record without a reaction.
 func (r CalibratedRule) Judge(sound bench.Span, o bench.Observation, null *Null) (bench.Reading, PValue) {
+	return r.Judging(null)(sound, o)
+}
+
+// Judging is Judge for many plays that are compared with the same null.
+func (r CalibratedRule) Judging(null *Null) func(bench.Span, bench.Observation) (bench.Reading, PValue) {
+	line := float64(defaultLine)
+	if null != nil {
+		line, _ = r.Line(null)
+	}
+	return func(sound bench.Span, o bench.Observation) (bench.Reading, PValue) {
+		return r.judge(sound, o, line, null)
+	}
+}
+
+func (r CalibratedRule) judge(sound bench.Span, o bench.Observation, line float64, null *Null) (bench.Reading, PValue) {
 	unmeasured := func(f bench.Fault) (bench.Reading, PValue) {
 		return bench.Reading{Oracle: o.Oracle, Fault: f}, PValue{}
 	}
 	if o.Watched.Start > sound.Start || !inOrder(o.Packets) {
 		return unmeasured(bench.FaultOracle)
-	}
-	line := float64(defaultLine)
-	if null != nil {
-		line, _ = r.Line(null)
 	}
 	before, _, _ := pacedPeak(o.Packets, bench.Span{Start: sound.Start.Add(-Lookback), End: sound.Start}, line)
 	if before >= line*Lookback.Seconds()/PacedWindow.Seconds() {
@@ -121,16 +132,13 @@ func (r CalibratedRule) Line(idle *Null) (bytes float64, notes []string) {
 	if !enough {
 		line = max(defaultLine, math.Nextafter(idle.max(), math.Inf(1)))
 		need := time.Duration(float64(time.Hour) / r.FalseAlarms)
-		if idle.drifts.real() {
+		if idle.learn().drifts.real() {
 			need *= 2
 		}
 		notes = append(notes, fmt.Sprintf("%v of idle traffic is too little to show %g false alarms an hour, which takes %v; no p-value is below 1/%d",
 			idle.Span().Round(time.Second), r.FalseAlarms, need.Round(time.Second), idle.Len()+1))
 	}
-	if d := idle.drifts; d.real() {
-		notes = append(notes, fmt.Sprintf("the idle traffic drifted, from %.0f to %.0f bytes in %v on average: p-values are the larger of what either half says",
-			d.before, d.after, idle.unit))
-	}
+	notes = append(notes, idle.Drift()...)
 	line = max(line, leastLine)
 	gap, _ := emptiest(idle.audible)
 	suspects := slices.DeleteFunc(slices.Clone(idle.audible), func(a audible) bool { return float64(a.peak) < gap })

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -18,11 +19,31 @@ import (
 type Null struct {
 	unit   time.Duration
 	scores []float32 // in the order of time
+	// begins are the places among them of windows that don't follow directly upon
+	// the one before.
+	begins []int
+	latest bench.Instant // where the last one ends
 	// audible are the larger windows, neighbours joined.
 	audible []audible
 	until   bench.Instant // where the last of them ends
-	ranked  [][]float32   // scores as P counts them, or nil
-	drifts  drift
+	learnt  *learnt       // what follows from all that, once it is asked for
+}
+
+// learnt is what follows from a null's windows.
+type learnt struct {
+	drifts drift
+	// parts are all windows or, where the traffic drifted, both halves.
+	parts []part
+}
+
+// part are windows that are taken to be alike.
+type part struct {
+	scores []float32 // in the order of time
+	begins []int     // as in Null
+	ranked []float32 // in the order of size
+	phased bool      // the traffic comes in phases
+	// groups are the sums of so many neighbours at a time, in the order of size.
+	groups map[int][]float64
 }
 
 // audible is a stretch in which idle traffic carried much.
@@ -65,21 +86,31 @@ func (n *Null) Learn(packets []bench.Packet, idle bench.Span) {
 	}
 }
 
-// add adds a window that begins then.
+// Add adds a window that begins then and of which it is known how many paced
+// bytes it holds.
+func (n *Null) Add(at bench.Instant, bytes float64) { n.add(at, float32(bytes)) }
+
+// add adds a window that begins then. One that begins before its predecessor is
+// on another clock.
 func (n *Null) add(at bench.Instant, score float32) {
 	if len(n.scores) == maxNull {
 		// A new array: copies of the null may share the old one.
 		n.scores = slices.Clone(n.scores[maxNull/2:])
+		n.begins = shifted(n.begins, maxNull/2)
 	}
 	if len(n.audible) == maxNull {
 		n.audible = slices.Clone(n.audible[maxNull/2:])
 	}
+	if at != n.latest || len(n.scores) == 0 {
+		n.begins = append(n.begins, len(n.scores))
+	}
+	n.latest = at.Add(n.unit)
 	n.scores = append(n.scores, score)
-	n.ranked = nil
+	n.learnt = nil
 	if score < audibleBytes {
 		return
 	}
-	if last := len(n.audible) - 1; last >= 0 && at <= n.until {
+	if last := len(n.audible) - 1; last >= 0 && at <= n.until && at >= n.audible[last].at {
 		n.audible[last].peak = max(n.audible[last].peak, score)
 	} else {
 		n.audible = append(n.audible, audible{at, score})
@@ -94,24 +125,31 @@ func (n *Null) add(at bench.Instant, score float32) {
 // what either says. Without windows it is 1.
 func (n *Null) P(bytes float64) PValue {
 	p := 0.0
-	for _, part := range n.parts() {
-		below, _ := slices.BinarySearch(part, float32(bytes))
-		p = max(p, float64(1+len(part)-below)/float64(1+len(part)))
+	for _, part := range n.learn().parts {
+		p = max(p, rank(part.ranked, float32(bytes)))
 	}
 	return PValue{Value: p}
+}
+
+// rank is the share of values, which are in the order of size, that are no less,
+// the one in question counted among them.
+func rank[T float32 | float64](ordered []T, value T) float64 {
+	below, _ := slices.BinarySearch(ordered, value)
+	return float64(1+len(ordered)-below) / float64(1+len(ordered))
 }
 
 // Threshold is the least number of bytes whose p-value is at most p, or false
 // where there are too few windows for it.
 func (n *Null) Threshold(p float64) (bytes float64, ok bool) {
-	for _, part := range n.parts() {
+	for _, part := range n.learn().parts {
 		const rounding = 1e-9
-		reach := int(math.Min(p*float64(1+len(part))+rounding, float64(1+len(part)))) - 1 // windows that may reach it
+		count := len(part.ranked)
+		reach := int(math.Min(p*float64(1+count)+rounding, float64(1+count))) - 1 // windows that may reach it
 		switch {
 		case reach < 0:
 			return 0, false
-		case reach < len(part):
-			above := math.Nextafter32(part[len(part)-1-reach], math.MaxFloat32)
+		case reach < count:
+			above := math.Nextafter32(part.ranked[count-1-reach], math.MaxFloat32)
 			bytes = max(bytes, float64(above))
 		}
 	}
@@ -119,61 +157,216 @@ func (n *Null) Threshold(p float64) (bytes float64, ok bool) {
 }
 
 // Combine is one p-value for the windows of several plays of a word: how likely
-// as many idle windows hold as many bytes together. It is a permutation test:
-// the windows of the plays are mixed with the idle ones, and it counts how often
-// as many drawn at random hold as much. Nothing is assumed of their distribution
-// nor that small p-values of single plays are independent. Draws go on until
-// twenty held as much, or a hundred thousand were made (J. Besag and P. Clifford,
-// "Sequential Monte Carlo p-values", Biometrika 78, 1991), so it is never less
-// than 1/100,001. The same windows give the same value. Without plays or idle
-// windows there is none.
+// as many idle windows hold as many bytes together. Without plays or idle windows
+// there is none. It is never less than 1/(N+1) of N windows, though ten plays
+// together could claim more: what none of the windows showed may still happen now
+// and then. Where the traffic drifted it is the larger of what either half of the
+// windows says. The same windows give the same value.
+//
+// Two tests share the work. One is a permutation test: the windows of the plays
+// are mixed with the idle ones, and it counts how often as many drawn at random
+// hold as much. It tells words apart that are far rarer than one of the night's
+// words, but takes windows for independent of their neighbours. The other ranks
+// the plays among as many idle windows that are neighbours, as they are
+// themselves. It assumes nothing of the kind, and tells no more than one in so
+// many groups. Down to one in twenty of those the larger of both counts, and only
+// below the first alone; unless the traffic is seen to come in phases, where it
+// is the larger throughout.
 func (n *Null) Combine(plays []float64) PValue {
-	const enough, most = 20, 100_000
 	if len(plays) == 0 || len(n.scores) == 0 {
 		return PValue{}
 	}
-	pool := make([]float64, 0, len(n.scores)+len(plays))
-	for _, s := range n.scores {
-		pool = append(pool, float64(s))
-	}
-	pool = append(pool, plays...)
-	held := 0.0
+	held, p := 0.0, 0.0
 	for _, s := range plays {
 		held += s
 	}
-	rng := rand.New(rand.NewPCG(uint64(len(pool)), uint64(len(plays))))
-	reached := 0
-	for draw := 1; draw <= most; draw++ {
-		sum := 0.0
-		for i := range plays { // a partial shuffle: the first ones are drawn
-			j := i + rng.IntN(len(pool)-i)
-			pool[i], pool[j] = pool[j], pool[i]
-			sum += pool[i]
+	parts := n.learn().parts
+	for i := range parts {
+		part := &parts[i]
+		p = max(p, combined(part.scores, plays, held))
+		groups := part.groupsOf(len(plays))
+		const few = 20
+		if group := rank(groups, held); part.phased || group*float64(len(groups)+1) >= few {
+			p = max(p, group)
 		}
-		if sum >= held {
+	}
+	return PValue{Value: p}
+}
+
+// combined is the permutation test. Draws go on until a hundred held as much (J.
+// Besag and P. Clifford, "Sequential Monte Carlo p-values", Biometrika 78, 1991),
+// or were more than enough to tell the least value that is claimed.
+func combined(idle []float32, plays []float64, held float64) float64 {
+	const enough, fewest, most = 100, 10_000, 100_000
+	floor := 1 / float64(len(idle)+1)
+	draws := min(max(2*len(idle), fewest), most)
+	pool := mixed{idle: idle, plays: plays, moved: make(map[int]int, 2*len(plays))}
+	// Other plays draw other windows, or they would all be wrong the same way.
+	rng := rand.New(rand.NewPCG(uint64(len(idle)), seedOf(plays)))
+	reached := 0
+	for draw := 1; draw <= draws; draw++ {
+		if pool.draw(rng) >= held {
 			if reached++; reached == enough {
-				return PValue{Value: enough / float64(draw)}
+				return max(floor, enough/float64(draw))
 			}
 		}
 	}
-	return PValue{Value: float64(reached+1) / (most + 1)}
+	return max(floor, float64(reached+1)/float64(draws+1))
 }
 
-// parts are the scores in the order of size: all of them, or both halves where
-// the traffic drifted.
-func (n *Null) parts() [][]float32 {
-	if n.ranked == nil {
-		half := len(n.scores) / 2
-		n.drifts = driftOf(n.scores)
-		n.ranked = [][]float32{slices.Clone(n.scores)}
-		if n.drifts.real() {
-			n.ranked = [][]float32{slices.Clone(n.scores[:half]), slices.Clone(n.scores[half:])}
+// seedOf is a hash of the plays (FNV-1a).
+func seedOf(plays []float64) uint64 {
+	hash := uint64(14695981039346656037)
+	for _, s := range plays {
+		hash = (hash ^ math.Float64bits(s)) * 1099511628211
+	}
+	return hash
+}
+
+// mixed are the windows of plays among idle ones.
+type mixed struct {
+	idle  []float32
+	plays []float64
+	moved map[int]int // of a shuffle: what stands at a place, if not its own
+}
+
+// draw is the sum of as many of them as there are plays: a shuffle of all that
+// goes no further than that, and moves nothing.
+func (m *mixed) draw(rng *rand.Rand) (sum float64) {
+	clear(m.moved)
+	at := func(place int) int {
+		if i, ok := m.moved[place]; ok {
+			return i
 		}
-		for _, part := range n.ranked {
-			slices.Sort(part)
+		return place
+	}
+	all := len(m.idle) + len(m.plays)
+	for i := range m.plays {
+		j := i + rng.IntN(all-i)
+		drawn := at(j)
+		m.moved[j] = at(i)
+		if drawn < len(m.idle) {
+			sum += float64(m.idle[drawn])
+		} else {
+			sum += m.plays[drawn-len(m.idle)]
 		}
 	}
-	return n.ranked
+	return sum
+}
+
+// learn finds out what follows from the windows.
+func (n *Null) learn() *learnt {
+	if n.learnt == nil {
+		n.learnt = &learnt{drifts: driftOf(n.scores)}
+		cuts := []int{0, len(n.scores)}
+		if n.learnt.drifts.real() {
+			cuts = []int{0, len(n.scores) / 2, len(n.scores)}
+		}
+		for i, from := range cuts[:len(cuts)-1] {
+			to := cuts[i+1]
+			p := part{scores: n.scores[from:to], groups: make(map[int][]float64)}
+			if inside, _ := slices.BinarySearch(n.begins, to); from < to {
+				p.begins = shifted(n.begins[:inside], from)
+			}
+			p.ranked = slices.Sorted(slices.Values(p.scores))
+			p.phased = p.comesInPhases()
+			n.learnt.parts = append(n.learnt.parts, p)
+		}
+	}
+	return n.learnt
+}
+
+// shifted are the places as counted from one of them, at which a stretch begins
+// in any case.
+func shifted(places []int, from int) []int {
+	first, at := slices.BinarySearch(places, from)
+	var rest []int
+	if !at {
+		rest = []int{0}
+	}
+	for _, place := range places[first:] {
+		rest = append(rest, place-from)
+	}
+	return rest
+}
+
+// groupsOf are the sums of so many neighbours.
+func (p *part) groupsOf(size int) []float64 {
+	sums, known := p.groups[size]
+	if !known {
+		sums = sumsOf(p.scores, p.begins, size)
+		slices.Sort(sums)
+		p.groups[size] = sums
+	}
+	return sums
+}
+
+// sumsOf cuts each stretch of neighbours into groups of the size.
+func sumsOf(scores []float32, begins []int, size int) []float64 {
+	var sums []float64
+	for i, begin := range begins {
+		end := len(scores)
+		if i+1 < len(begins) {
+			end = begins[i+1]
+		}
+		for ; begin+size <= end; begin += size {
+			sum := 0.0
+			for _, s := range scores[begin : begin+size] {
+				sum += float64(s)
+			}
+			sums = append(sums, sum)
+		}
+	}
+	return sums
+}
+
+// comesInPhases reports whether neighbours are alike: whether the ranks of five of
+// them together vary more than those of any five, by an amount that chance brings
+// about in one of a thousand cases. A stretch in which as much was sent as speech
+// takes says nothing about that: somebody may have spoken.
+func (p *part) comesInPhases() bool {
+	const size, fewest, rare = 5, 20, 3.1
+	var ranks []float32
+	var begins []int
+	for i, begin := range p.begins {
+		end := len(p.scores)
+		if i+1 < len(p.begins) {
+			end = p.begins[i+1]
+		}
+		stretch := p.scores[begin:end]
+		if slices.Max(stretch) >= defaultLine {
+			continue
+		}
+		begins = append(begins, len(ranks))
+		for _, s := range stretch {
+			below, _ := slices.BinarySearch(p.ranked, s)
+			to, _ := slices.BinarySearch(p.ranked, math.Nextafter32(s, math.MaxFloat32))
+			ranks = append(ranks, float32(below+to)/2)
+		}
+	}
+	fives := sumsOf(ranks, begins, size)
+	if len(fives) < fewest {
+		return false
+	}
+	single := stats.Variance(sumsOf(ranks, begins, 1))
+	return stats.Variance(fives) > size*single*(1+rare*math.Sqrt(2/float64(len(fives))))
+}
+
+// Phases says that the traffic comes in phases, in a line, where it does.
+func (n *Null) Phases() []string {
+	if !slices.ContainsFunc(n.learn().parts, func(p part) bool { return p.phased }) {
+		return nil
+	}
+	return []string{"the idle traffic comes in phases, so the plays of a word are only compared with as many idle windows that are neighbours as well: its p-value says no more than one in so many of those"}
+}
+
+// Drift says that the traffic drifted, in a line, where it did.
+func (n *Null) Drift() []string {
+	var notes []string
+	if d := n.learn().drifts; d.real() {
+		notes = append(notes, fmt.Sprintf("the idle traffic drifted, from %.0f to %.0f bytes in %v on average: p-values are the larger of what either half says", d.before, d.after, n.unit))
+	}
+	return notes
 }
 
 // max is the largest score, and 0 of none.

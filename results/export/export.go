@@ -70,6 +70,20 @@
 // the columns are only there for a campaign at a fixed pace, and the reasons
 // stand below.
 //
+// There follow, where there is traffic, how unlikely the traffic of a word's plays
+// is, all of them together, for a device that hears nothing; see results.Ranking.
+//
+//	traffic_p         that the device's own traffic holds as much: a p-value
+//	traffic_q         the same adjusted for the number of words (Benjamini and
+//	                  Hochberg): of all words with 0.05 or less, 5 % are expected
+//	                  to be there by chance
+//
+// Both are empty where that isn't known, and traffic_q for the wake word itself.
+// In json they are traffic.p and traffic.q, null where unknown, and background
+// says how many windows of which length the plays were compared with, whether
+// p-values are approximate, and by its notes what limits them, which the formats
+// for people say below.
+//
 // In csv, rates have 4 decimals, peak and p-values have 6 and latency_ms has 1, so that equal
 // reports are equal byte for byte. rate and peak are empty (null in json) where
 // nothing was measured, latency_ms where nothing reacted. A text that a

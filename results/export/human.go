@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -14,6 +15,7 @@ import (
 
 	"wakefuzz/bench"
 	"wakefuzz/oracle"
+	"wakefuzz/oracle/traffic"
 	"wakefuzz/results"
 )
 
@@ -44,6 +46,11 @@ func layout(report results.Report) []column {
 	if len(voices(report)) <= 1 {
 		all = slices.Delete(all, 1, 2)
 	}
+	if compared(report) {
+		all = append(all,
+			column{"traffic p", false, func(r results.Row) string { return small(r.P) }},
+			column{"q", false, func(r results.Row) string { return small(r.Q) }})
+	}
 	if report.Judging.Stretch == 0 {
 		return all // no trial could be judged
 	}
@@ -55,13 +62,50 @@ func layout(report results.Report) []column {
 	return all
 }
 
-// wholes is what was found of a control as a whole.
+// compared says whether plays could be compared with the device's own traffic.
+func compared(report results.Report) bool {
+	return report.Background != nil && report.Background.Windows > 0
+}
+
+// small is a p-value, or a dash for none.
+func small(p float64) string {
+	if p == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2g", p)
+}
+
+// Background says, a line each, what plays were compared with to give p-values,
+// and what limits those. It is empty where there was nothing to compare.
+func Background(report results.Report) []string {
+	if report.Background == nil {
+		return nil
+	}
+	var lines []string
+	if b := report.Background; compared(report) {
+		kind := "idle windows"
+		if b.Approximate {
+			kind = "plays of words that don't stand out"
+		}
+		line := fmt.Sprintf("p-values by comparison with %d %s, %v each", b.Windows, kind, b.Unit.Round(10*time.Millisecond))
+		if b.Line > 0 {
+			line += fmt.Sprintf("; a play is a reaction from %.1f kB in %v on", b.Line/1000, traffic.PacedWindow)
+		}
+		lines = append(lines, line)
+	}
+	return append(lines, report.Background.Notes...)
+}
+
+// wholes is what was found of a control's plays together.
 func wholes(report results.Report, row results.Row) string {
 	text := ""
 	for i, r := range row.Trials {
 		if r.State != bench.Unmeasured {
 			text += fmt.Sprintf("; %s %s, p %.3f", report.Judging.Trials[i].Name, r.State, r.P)
 		}
+	}
+	if row.P > 0 {
+		text += "; traffic p " + small(row.P)
 	}
 	return text
 }
@@ -159,6 +203,9 @@ func remarks(report results.Report) []string {
 	add("Rule: %s; a word is a hit from a rate of %g. Distance: %s.", plain(j.Rules.Text), j.HitRate, j.Metric)
 	for _, line := range Wholes(report) {
 		add("%s.", line)
+	}
+	for _, line := range Background(report) {
+		add("traffic: %s.", line)
 	}
 	if open := t.Planned - t.Measured - t.Unjudged - t.Failed; open > 0 {
 		add("Incomplete: %s not attempted yet.", count(open, "play"))

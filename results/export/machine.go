@@ -44,6 +44,14 @@ type record struct {
 	ByOracle map[string]counts `json:"by_oracle,omitempty"`
 	// Trials is there where trials are judged as a whole.
 	Trials map[string]whole `json:"trials,omitempty"`
+	// Traffic is there where plays are ranked among the device's own traffic.
+	Traffic *ranked `json:"traffic,omitempty"`
+}
+
+// ranked is how unlikely the traffic of a trial is.
+type ranked struct {
+	P *float64 `json:"p"`
+	Q *float64 `json:"q"`
 }
 
 // whole is what a rule says of a trial as a whole.
@@ -101,6 +109,9 @@ func records(report results.Report, rows []results.Row) []record {
 				list[i].ByOracle[o.Oracle] = counts{Measured: o.Measured(), Reacted: o.Reacted}
 			}
 		}
+		if report.Judging.Ranking != nil {
+			list[i].Traffic = &ranked{P: known(r.P, r.P > 0), Q: known(r.Q, r.Q > 0)}
+		}
 		if len(report.Judging.Trials) > 0 {
 			list[i].Trials = make(map[string]whole)
 			for j, rule := range report.Judging.Trials {
@@ -141,6 +152,9 @@ func writeCSV(w io.Writer, report results.Report) error {
 	for _, rule := range report.Judging.Trials {
 		head = append(head, cell(rule.Name), cell(rule.Name+"_p"))
 	}
+	if report.Judging.Ranking != nil {
+		head = append(head, "traffic_p", "traffic_q")
+	}
 	out.Write(head) // errors stay until Flush
 	for _, r := range records(report, slices.Concat(report.Words, report.Controls)) {
 		line := []string{
@@ -162,6 +176,9 @@ func writeCSV(w io.Writer, report results.Report) error {
 			} else {
 				line = append(line, inapplicable, "")
 			}
+		}
+		if r.Traffic != nil {
+			line = append(line, fixed(r.Traffic.P, 6), fixed(r.Traffic.Q, 6))
 		}
 		out.Write(line)
 	}
@@ -196,6 +213,26 @@ type document struct {
 	Words      []record    `json:"words"`
 	Controls   []record    `json:"controls"`
 	Agreements []agreement `json:"agreements,omitempty"`
+	Background *background `json:"background,omitempty"`
+}
+
+// background is what plays were ranked among.
+type background struct {
+	Windows       int      `json:"windows"`
+	WindowSeconds float64  `json:"window_seconds"`
+	Approximate   bool     `json:"approximate"`
+	LineBytes     *float64 `json:"line_bytes"`
+	Notes         []string `json:"notes"`
+}
+
+func backgroundOf(b *results.Background) *background {
+	if b == nil {
+		return nil
+	}
+	return &background{
+		Windows: b.Windows, WindowSeconds: b.Unit.Seconds(), Approximate: b.Approximate,
+		LineBytes: known(b.Line, b.Line > 0), Notes: append([]string{}, b.Notes...),
+	}
 }
 
 // agreement says how many plays two oracles read as what.
@@ -214,15 +251,19 @@ type agreeing struct {
 func agreements(report results.Report) []agreement {
 	var list []agreement
 	for _, of := range report.Agreements {
-		a := agreement{A: of.A, B: of.B}
-		for _, down := range states {
-			for _, across := range states {
-				a.Readings = append(a.Readings, agreeing{A: down.String(), B: across.String(), Plays: of.Plays[down][across]})
-			}
-		}
-		list = append(list, a)
+		list = append(list, agreementOf(of))
 	}
 	return list
+}
+
+func agreementOf(of results.Agreement) agreement {
+	a := agreement{A: of.A, B: of.B}
+	for _, down := range states {
+		for _, across := range states {
+			a.Readings = append(a.Readings, agreeing{A: down.String(), B: across.String(), Plays: of.Plays[down][across]})
+		}
+	}
+	return a
 }
 
 type header struct {
@@ -295,5 +336,6 @@ func writeJSON(w io.Writer, report results.Report) error {
 		Words:      records(report, report.Words),
 		Controls:   records(report, report.Controls),
 		Agreements: agreements(report),
+		Background: backgroundOf(report.Background),
 	})
 }

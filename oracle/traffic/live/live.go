@@ -124,9 +124,10 @@ func (o Options) Listen(ctx context.Context) (Source, error) {
 // Setup is what a recorder needs.
 type Setup struct {
 	Options Options
-	// Rule will judge the plays. It says how long after a sound to watch, and
-	// what is quiet.
-	Rule traffic.BurstRule
+	// Window is how long after a sound the rule watches that will judge it.
+	Window time.Duration
+	// Rest says by its window and rate what is quiet.
+	Rest traffic.BurstRule
 	// Pair reads the bench's clock and the wall clock, as [bench.Clock.Pair].
 	Pair func() bench.Pair
 	// Listen opens a capture in the place of Options.Listen, unless it is nil.

@@ -66,7 +66,7 @@ func (w *wire) send(from, to capturetest.Host, payload int) {
 func (w *wire) open(options live.Options) *live.Recorder {
 	w.t.Helper()
 	rule := traffic.BurstRule{Window: 100 * ms, Rate: 23, Consecutive: 2, Latency: 100 * ms}
-	r, err := live.Open(w.t.Context(), live.Setup{Options: options, Rule: rule, Pair: w.clock.Pair})
+	r, err := live.Open(w.t.Context(), live.Setup{Options: options, Window: rule.Watch(), Rest: rule, Pair: w.clock.Pair})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -238,7 +238,8 @@ func TestOpenRefuses(t *testing.T) {
 	lay(t)
 	good := live.Setup{
 		Options: live.Options{Interface: "gateway", Device: capturetest.Speaker.IP4},
-		Rule:    traffic.DefaultBurstRule(),
+		Window:  traffic.DefaultBurstRule().Watch(),
+		Rest:    traffic.DefaultBurstRule(),
 		Pair:    bench.NewClock().Pair,
 	}
 	tests := []struct {
@@ -250,7 +251,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no interface", func(s *live.Setup) { s.Options.Interface = "" }, "interface: none is named", nil},
 		{"no such interface", func(s *live.Setup) { s.Options.Interface = "elsewhere" }, "elsewhere", capture.ErrInterface},
 		{"no address", func(s *live.Setup) { s.Options.Device = "echo" }, `device: address "echo"`, nil},
-		{"a rule that decides nothing", func(s *live.Setup) { s.Rule.Rate = 0 }, "rate: 0 kbit/s", nil},
+		{"a rule that decides nothing", func(s *live.Setup) { s.Rest.Rate = 0 }, "rate: 0 kbit/s", nil},
 	}
 	for _, tt := range tests {
 		setup := good

@@ -62,7 +62,7 @@ type gap struct {
 
 // Open begins to capture. The error is why it can't.
 func Open(ctx context.Context, setup Setup) (*Recorder, error) {
-	if err := errors.Join(setup.Options.Validate(), setup.Rule.Validate()); err != nil {
+	if err := errors.Join(setup.Options.Validate(), setup.Rest.Validate()); err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
 	if setup.Listen == nil {
@@ -91,8 +91,8 @@ func (r *Recorder) Close() {
 // Name is traffic.Name.
 func (r *Recorder) Name() string { return traffic.Name }
 
-// Window is how long the rule watches.
-func (r *Recorder) Window() time.Duration { return r.setup.Rule.Watch() }
+// Window is that of the setup.
+func (r *Recorder) Window() time.Duration { return r.setup.Window }
 
 // record captures until ctx ends, again and again where the capture fails.
 func (r *Recorder) record(ctx context.Context, source Source) {
@@ -382,8 +382,8 @@ func (r *Recorder) restless(now bench.Instant, length time.Duration) bench.Insta
 	for _, g := range r.allGaps() {
 		last = max(last, min(g.End, now))
 	}
-	late := bench.Span{Start: now.Add(-length - Delay - r.setup.Rule.Window), End: math.MaxInt64}
-	if busy, was := r.setup.Rule.LastBusy(traffic.Between(r.packets, late)); was {
+	late := bench.Span{Start: now.Add(-length - Delay - r.setup.Rest.Window), End: math.MaxInt64}
+	if busy, was := r.setup.Rest.LastBusy(traffic.Between(r.packets, late)); was {
 		last = max(last, busy)
 	}
 	return last

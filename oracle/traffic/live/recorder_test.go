@@ -86,7 +86,8 @@ func open(t *testing.T) *rig {
 	var err error
 	r.Recorder, err = live.Open(t.Context(), live.Setup{
 		Options: live.Options{Interface: "wlan0", Device: "02:00:00:00:00:0a"},
-		Rule:    traffic.DefaultBurstRule(),
+		Window:  traffic.DefaultBurstRule().Watch(),
+		Rest:    traffic.DefaultBurstRule(),
 		Pair:    r.clock.Pair,
 		Listen: func(ctx context.Context) (live.Source, error) {
 			select {
