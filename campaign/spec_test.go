@@ -122,6 +122,12 @@ func TestBadSpecs(t *testing.T) {
 		"window":                 {replace("model: alexa_v0.1", "window: 1ms"), []string{"bench.engine.window"}},
 		"window without unit":    {replace("model: alexa_v0.1", "window: soon"), []string{`invalid duration "soon"`}},
 		"pronunciation":          {"pronunciation: AH LEX\n" + smallSpec, []string{"pronunciation", "LEX"}},
+		"detector":               {smallSpec + "judge:\n  traffic: {detector: loud}\n", []string{"test.yaml:16:23", `"loud" is not one of: calibrated, burst`}},
+		"another detector's key": {smallSpec + "judge:\n  traffic: {detector: calibrated, rate: 23}\n", []string{"test.yaml:16:35", "rate is a key of the detector burst, and this one is calibrated"}},
+		"two detectors' keys":    {smallSpec + "judge:\n  traffic: {rate: 23, false_alarms: 1}\n", []string{"test.yaml:16:23", "false_alarms is a key of the detector calibrated, and this one is burst"}},
+		"no detector's key":      {smallSpec + "judge:\n  traffic: {detector: burst, ratte: 23}\n", []string{"test.yaml:16:30", `unknown key "ratte"; did you mean "rate"?`}},
+		"half a window":          {smallSpec + "judge:\n  traffic: {consecutive: 2.5}\n", []string{"judge.traffic.consecutive: 2.5 is not a whole number"}},
+		"traffic not a section":  {smallSpec + "judge:\n  traffic: burst\n", []string{"test.yaml:16:12", "needs the key detector"}},
 		"huge":                   {smallSpec + strings.Repeat("# filler\n", 1<<17), []string{"larger"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,6 +215,80 @@ func TestPlanDiff(t *testing.T) {
 	}
 }
 
+// A file from before there was a choice of detectors means what it meant.
+func TestTrafficDetector(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                    "traffic above idle, 0.2 false alarms an hour, within 2s",
+		"traffic: {latency: 3s}":              "traffic above idle, 0.2 false alarms an hour, within 3s",
+		"traffic: {false_alarms: 1}":          "traffic above idle, 1 false alarms an hour, within 2s",
+		"traffic: {detector: burst}":          "traffic payload out >= 23 kbit/s in 3 windows of 1s, within 2s",
+		"traffic: {consecutive: 5}":           "traffic payload out >= 23 kbit/s in 5 windows of 1s, within 2s",
+		"traffic: {latency: 1s, window: 2s}":  "traffic payload out >= 23 kbit/s in 3 windows of 2s, within 1s",
+		"traffic: {rate: 9, detector: burst}": "traffic payload out >= 9 kbit/s in 3 windows of 1s, within 2s",
+	} {
+		spec := parse(t, strings.Replace(physicalSpec, "bench:", "judge: {verdict: traffic, "+text+"}\nbench:\n  traffic: {driver: tap}", 1))
+		if got := spec.Judge.Traffic.String(); got != want {
+			t.Errorf("%q means %q, want %q", text, got, want)
+		}
+		frozen, err := spec.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := parse(t, frozen); again.Judge.Traffic != spec.Judge.Traffic {
+			t.Errorf("%q, frozen, is %+v\n%s", text, again.Judge.Traffic, frozen)
+		}
+	}
+}
+
+func TestRejudged(t *testing.T) {
+	spec := parse(t, physicalSpec)
+	judge, err := campaign.ParseJudge("other.yaml", []byte("voices: 3\njudge: {traffic: {consecutive: 5}, hit_rate: 0.5}\n"), drivers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := spec.Rejudged(judge)
+	if err != nil || now.Judge.HitRate != 0.5 || now.Judge.Traffic.Burst.Consecutive != 5 || spec.Judge.HitRate != 0.2 {
+		t.Errorf("%+v, %v", now.Judge, err)
+	}
+	for text, want := range map[string]string{
+		"":                             "other.yaml: there is no section judge in it",
+		"hit_rate: 0.5":                "there is no section judge in it",
+		"judge: [1]":                   "other.yaml:1:8",
+		"judge: {hitrate: 0.5}":        `did you mean "hit_rate"?`,
+		"judge: {traffic: {n: 5}}":     "other.yaml:1:19: unknown key",
+		"judge:\n  light: {window: 2}": "other.yaml:2:19",
+		"judge: {engine: {patience: 1.5}, hit_rate: 1}": "judge.engine.patience: 1.5 is not a whole number",
+		strings.Repeat("# filler\n", 1<<17):             "larger",
+	} {
+		if _, err := campaign.ParseJudge("other.yaml", []byte(text), drivers); !errors.Is(err, campaign.ErrSpec) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %v, want %q", text, err, want)
+		}
+	}
+	for _, change := range []func(*campaign.JudgeSpec){
+		func(j *campaign.JudgeSpec) { j.HitRate = 2 },
+		func(j *campaign.JudgeSpec) { j.Verdict = "engine" },
+		func(j *campaign.JudgeSpec) { j.TTest.Threshold = 0 },
+		func(j *campaign.JudgeSpec) { j.Light.Window = -1 },
+	} {
+		bad := judge
+		change(&bad)
+		if _, err := spec.Rejudged(bad); err == nil {
+			t.Errorf("%+v judges", bad)
+		}
+	}
+}
+
+func FuzzParseJudge(f *testing.F) {
+	f.Add([]byte("judge: {traffic: {rate: 1}, hit_rate: 0.5}"))
+	f.Add([]byte("judge: &a {light: *a}"))
+	f.Add([]byte("name: x\njudge:\n  traffic: !tag\nseed: 1"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if _, err := campaign.ParseJudge("fuzz.yaml", text, drivers); err != nil && !errors.Is(err, campaign.ErrSpec) {
+			t.Fatalf("error %v does not wrap ErrSpec", err)
+		}
+	})
+}
+
 func FuzzParseSpec(f *testing.F) {
 	f.Add([]byte(smallSpec))
 	every, err := os.ReadFile("../examples/every-key.yaml")
@@ -218,6 +298,7 @@ func FuzzParseSpec(f *testing.F) {
 	f.Add(every)
 	f.Add([]byte("a: &a [*a, *a]"))
 	f.Add([]byte("name: x\nname: y"))
+	f.Add([]byte(smallSpec + "judge: {traffic: {window: 1s, latency: 1s}}"))
 	f.Add([]byte("name: x\nwords:\n  phonemes: !tag\nseed: 1"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		spec, err := campaign.ParseSpec("fuzz.yaml", text, drivers)

@@ -72,6 +72,9 @@ func (t *TrafficSpec) UnmarshalYAML(_ context.Context, node ast.Node) error {
 			if err := yaml.NodeToValue(v.Value, &named); err != nil {
 				return err
 			}
+			if named != DetectorCalibrated && named != DetectorBurst {
+				return &yaml.SyntaxError{Message: unknownDetector(named).Error(), Token: v.Value.GetToken()}
+			}
 		} else if implied == "" {
 			implied = ownKeys[key]
 		}
@@ -144,9 +147,13 @@ func (t TrafficSpec) rule() playRule {
 // Validate returns an error where the rule could not decide anything.
 func (t TrafficSpec) Validate() error {
 	if t.Detector != DetectorCalibrated && t.Detector != DetectorBurst {
-		return fmt.Errorf("detector: %q is not one of: %s, %s", t.Detector, DetectorCalibrated, DetectorBurst)
+		return fmt.Errorf("detector: %w", unknownDetector(t.Detector))
 	}
 	return t.rule().Validate()
+}
+
+func unknownDetector(d Detector) error {
+	return fmt.Errorf("%q is not one of: %s, %s", d, DetectorCalibrated, DetectorBurst)
 }
 
 // String states the rule.

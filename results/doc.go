@@ -23,7 +23,8 @@
 // rules judge it as they did live; the store refuses one whose packets are not
 // in the stream. Judges of whole trials, and later detectors, read the
 // stream itself: [Reader.Packets], [Reader.Traffic], and [Reader.Clock], which
-// maps it to the wall clock.
+// maps it to the wall clock. A [Ranking] ranks plays among what the device sends
+// of its own accord, and [Compare] says what another judging changes.
 //
 // # One writer, any number of readers
 //

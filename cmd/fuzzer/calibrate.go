@@ -43,7 +43,8 @@ func (a *app) calibrateCommand() *cobra.Command {
 		Long: `Watch the device in silence, play the wake word to it at several levels and then
 a number of times, and measure when its light and its traffic react. Say which
 values of the campaign file fit that: light window, debounce, min_lit, hold_over
-and polarity; traffic latency, rate and consecutive windows; the level to play at.
+and polarity; traffic latency and, for bursts, rate and windows; the level to play
+at.
 "go doc ./calibration" has the rules.
 
 Nothing is stored in a campaign. With --write the suggested values are put into

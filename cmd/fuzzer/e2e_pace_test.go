@@ -119,9 +119,15 @@ func TestDeviceAtFixedPace(t *testing.T) {
 	if totals := report.Totals; totals.Measured != 2*plays || !totals.Complete() || totals.Voided == 0 {
 		t.Errorf("totals %+v", totals)
 	}
+	least := 1 / float64(report.Background.Windows+1)
 	for _, row := range append(report.Words, report.Controls...) {
 		got := row.Trials[0]
-		t.Logf("%s: %d of %d; t-test %v, p %.4f %s", row.Trial.Word, row.Reacted, row.Measured, got.State, got.P, got.Inapplicable)
+		t.Logf("%s: %d of %d; traffic p %.4f, at least %.4f; t-test %v, p %.4f %s",
+			row.Trial.Word, row.Reacted, row.Measured, row.P, least, got.State, got.P, got.Inapplicable)
+		// Of a word that doesn't wake it any p is as likely as another.
+		if wake := row.Trial.Word == "alexa"; wake && row.P != least || row.P < least {
+			t.Errorf("%s: p %.4f among %+v", row.Trial.Word, row.P, report.Background)
+		}
 		// That the t-test applies is for this test to say. What it finds in three
 		// plays and 24 s depends on the chatter between them.
 		if want := map[string]int{"alexa": plays}[row.Trial.Word]; got.State == bench.Unmeasured || row.Reacted != want {

@@ -32,5 +32,22 @@ func TestDeviceIsFuzzed(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", word, words[word], want)
 		}
 	}
+	// How much it sent tells the wake word from words that it doesn't know, too,
+	// whose p-values are all small once in a thousand runs.
+	least, most := 1/float64(report.Background.Windows+1), 0.0
+	for _, row := range append(report.Words, report.Controls...) {
+		t.Logf("%s: %d of %d, p %.4f, q %.4f", row.Trial.Word, row.Reacted, row.Measured, row.P, row.Q)
+		switch row.Trial.Word {
+		case "alexa":
+			if row.Trial.Plays == 5 && row.P != least {
+				t.Errorf("alexa has p = %g, and not the least, %g", row.P, least)
+			}
+		case "banana", "hello", "window":
+			most = max(most, row.P)
+		}
+	}
+	if most < 0.1 {
+		t.Errorf("no word that doesn't wake it has a p above %g", most)
+	}
 	checkEvidence(t, d.folder)
 }
