@@ -162,6 +162,9 @@ func (t TrafficSpec) String() string { return t.rule().String() }
 // Watch is how long after the end of a sound the traffic must be watched.
 func (t TrafficSpec) Watch() time.Duration { return t.rule().Watch() }
 
+// Latency is how long after the end of a sound an upload may begin.
+func (t TrafficSpec) Latency() time.Duration { return t.By(DetectorCalibrated).Calibrated.Latency }
+
 // Judge reads the packets of a play.
 func (t TrafficSpec) Judge(sound bench.Span, o bench.Observation) bench.Reading {
 	return t.rule().Judge(sound, o)

@@ -231,7 +231,7 @@ func (d *device) record(ctx context.Context, r recording) (dataset.Report, notes
 	}
 	s.Traffic, err = live.Open(ctx, live.Setup{
 		Options: live.Options{Interface: "wlan0", Device: capturetest.Speaker.MAC},
-		Rule:    traffic.DefaultBurstRule(), Pair: d.Pair, Listen: s.Tap.Listen(d.listen),
+		Window:  traffic.DefaultBurstRule().Watch(), Rest: traffic.DefaultBurstRule(), Pair: d.Pair, Listen: s.Tap.Listen(d.listen),
 	})
 	if err != nil {
 		d.t.Fatal(err)

@@ -144,7 +144,7 @@ func (a *app) record(ctx context.Context, path string, flags recordFlags) error 
 	options := *spec.Bench.Traffic.Options.(*live.Options)
 	settings := dataset.Settings{
 		Plan: plan, Device: options.Device, WakeWord: spec.WakeWord, Light: spec.Bench.Light != nil,
-		Reach: max(spec.Judge.Light.Window, spec.Judge.Traffic.Latency),
+		Reach: max(spec.Judge.Light.Window, spec.Judge.Traffic.Latency()),
 	}
 	var speak func(context.Context, string, int) (tts.Clip, string, error)
 	if plan.Plays() {
@@ -251,7 +251,10 @@ func openRecording(ctx context.Context, spec campaign.Spec, s *dataset.Session) 
 		}
 		s.Light = h.light
 	}
-	setup := live.Setup{Options: options, Rule: spec.Judge.Traffic, Pair: h.clock.Pair, Listen: s.Tap.Listen(options.Listen)}
+	setup := live.Setup{
+		Options: options, Window: spec.Judge.Traffic.Watch(), Rest: spec.Judge.Traffic.Burst,
+		Pair: h.clock.Pair, Listen: s.Tap.Listen(options.Listen),
+	}
 	if h.traffic, err = live.Open(ctx, setup); err != nil {
 		return nil, fmt.Errorf("bench.traffic: %w", err)
 	}
