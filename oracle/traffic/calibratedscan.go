@@ -16,11 +16,35 @@ import (
 // Without idle spans the p-value ranks an activation among the windows below
 // the line, and is approximate.
 func (r CalibratedRule) Scanner(idle ...bench.Span) Scanner {
-	return &calibratedScanner{rule: r, stated: len(idle) > 0, idle: idle, null: NewNull(PacedWindow)}
+	return &calibratedScanner{rule: r, least: leastLine, stated: len(idle) > 0, idle: idle, null: NewNull(PacedWindow)}
+}
+
+// PacedRule draws the line at so many paced bytes, whatever the device: it shows
+// what the calibrated detector could do with the best line for each.
+type PacedRule struct {
+	Bytes float64
+}
+
+// String states the rule.
+func (r PacedRule) String() string {
+	return fmt.Sprintf("traffic of %.0f paced bytes within %v", r.Bytes, PacedWindow)
+}
+
+// Scanner looks for the volume at any time. Scores are those of
+// [CalibratedRule.Scanner].
+func (r PacedRule) Scanner() Scanner {
+	return pacedScanner{&calibratedScanner{least: r.Bytes, null: NewNull(PacedWindow)}}
+}
+
+type pacedScanner struct{ *calibratedScanner }
+
+func (s pacedScanner) Findings(bench.Instant) Findings {
+	return s.stretches().findings(s.notes()...)
 }
 
 type calibratedScanner struct {
 	rule   CalibratedRule
+	least  float64 // paced bytes of what is loud
 	stated bool
 	idle   []bench.Span // those that are not over
 	clock
@@ -30,7 +54,7 @@ type calibratedScanner struct {
 	since    int64 // the slot from which on nothing is missing
 	peak     int32 // of the present window of the null
 	null     *Null
-	// loud are the stretches that any line could be below. They end with the
+	// loud are the stretches that the line could be below. They end with the
 	// last slot in which something was sent.
 	loud  activations
 	aloud bool  // the latest window is part of the last of them
@@ -93,7 +117,7 @@ func (s *calibratedScanner) hear() int32 {
 		s.sent = s.slot
 	}
 	sum := s.next()
-	if float64(sum) < leastLine {
+	if float64(sum) < s.least {
 		s.aloud = false
 		return sum
 	}
@@ -128,20 +152,26 @@ func (s *calibratedScanner) learn() {
 }
 
 func (s *calibratedScanner) Findings(bench.Instant) Findings {
-	now := *s // the present slot counts as if it were over
-	now.loud = slices.Clone(s.loud)
-	if now.watching {
-		now.hear()
-	}
 	line, p, notes := s.line()
 	var found activations
-	for _, a := range now.loud {
+	for _, a := range s.stretches() {
 		if a.Score >= line {
 			a.P = p(a.Score)
 			found = append(found, a)
 		}
 	}
 	return found.findings(append(s.notes(), notes...)...)
+}
+
+// stretches are the loud ones by now: the present slot counts as if it were
+// over.
+func (s *calibratedScanner) stretches() activations {
+	now := *s
+	now.loud = slices.Clone(s.loud)
+	if now.watching {
+		now.hear()
+	}
+	return now.loud
 }
 
 // line is where the line is drawn by now, what p-value a score above it has, and

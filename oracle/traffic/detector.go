@@ -17,6 +17,11 @@ type Detector struct {
 	scan func(idle []bench.Span) Scanner
 }
 
+// NewDetector is a detector of another rule than those of this package.
+func NewDetector(name string, rule fmt.Stringer, scan func(idle []bench.Span) Scanner) Detector {
+	return Detector{name, rule, scan}
+}
+
 // Scanner begins to look at the traffic of one device. In the idle spans it is
 // known not to have been woken; they are in the order of time. Only the
 // calibrated detector learns from them.
