@@ -48,5 +48,8 @@ fuzz: setup ## fuzz every parser for a minute each
 bench: setup ## measure; prints ratios against what runs beside it
 	scripts/bench.sh
 
+accuracy: ## measure all detectors on DATA, a folder of public captures, and on made-up traffic
+	scripts/accuracy.sh $(DATA)
+
 clean: ## remove what was built; models, clips and campaigns stay
 	rm -rf bin coverage.out

@@ -230,8 +230,8 @@ type collector struct {
 	packets []bench.Packet
 }
 
-// maxKept is how many packets are kept of a recording: of a speaker, days.
-const maxKept = 1 << 20
+// maxKept is how many packets are kept of a recording: of a speaker, a week.
+const maxKept = 1 << 23
 
 func (c *collector) Packet(p bench.Packet) {
 	at := time.Duration(p.At)

@@ -40,6 +40,11 @@
 // a setting of the detector finds stands out more than what only laxer settings
 // do ([stats.AUC]).
 //
+// The learned baseline is asked about windows of its own ([learned.DefaultCut]),
+// and those with at least such a probability are its detections. On the same
+// device it is trained on nine tenths of the recordings, or of stretches of five
+// minutes of them, and asked about the last, in turn.
+//
 // Intervals are of 95 %: Clopper and Pearson's for shares, Garwood's for false
 // alarms an hour. They take activations, windows and false alarms for
 // independent. What a detector learns in one capture it forgets before the next,
@@ -48,6 +53,7 @@ package evaluate
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +82,9 @@ const (
 type Result struct {
 	// Devices are in the order of the labels.
 	Devices []Device
+	// Learned is how the learned baseline did on devices that it was not trained
+	// on.
+	Learned []Learned
 	// Notes tell a person, a line each, what limits the result.
 	Notes []string
 }
@@ -140,14 +149,25 @@ func (o Outcome) TPR() Share { return Share{o.Found, o.Activations} }
 // FPR is the share of windows with a false alarm.
 func (o Outcome) FPR() Share { return Share{o.Alarmed, o.Windows} }
 
-// Run evaluates the rules, and the usual variations of them. Errors about labels
-// that don't fit the captures wrap ErrLabels; others are those of package
-// capture.
-func Run(recordings []Recording, rules traffic.Rules) (*Result, error) {
-	e := &evaluation{bank: newBank(rules), devices: make(map[labelled]*tally)}
+// Options say what is evaluated.
+type Options struct {
+	// Rules are the detectors' settings, beside the usual variations of them.
+	Rules traffic.Rules
+	// Learned adds the learned baseline of section 5.4 of the paper, which takes
+	// the most of the time.
+	Learned bool
+}
+
+// Run evaluates detectors. Errors about labels that don't fit the captures wrap
+// ErrLabels; others are those of package capture, and the context's.
+func Run(ctx context.Context, recordings []Recording, o Options) (*Result, error) {
+	e := &evaluation{bank: newBank(o.Rules), learned: o.Learned, devices: make(map[labelled]*tally), notes: make(map[string]int)}
 	e.plan(recordings)
 	var wrong mistakes
 	for _, r := range recordings {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		switch err := e.recording(r); {
 		case errors.Is(err, ErrLabels):
 			wrong = append(wrong, err)
@@ -158,12 +178,22 @@ func Run(recordings []Recording, rules traffic.Rules) (*Result, error) {
 	if err := wrong.error(); err != nil {
 		return nil, err
 	}
-	return e.result(), nil
+	var transfers []Learned
+	if o.Learned {
+		var err error
+		if transfers, err = e.learn(ctx); err != nil {
+			return nil, err
+		}
+	}
+	result := e.result()
+	result.Learned = transfers
+	return result, nil
 }
 
 // evaluation is what is known so far.
 type evaluation struct {
 	bank    bank
+	learned bool
 	devices map[labelled]*tally // by name and address
 	order   []*tally
 	notes   map[string]int
@@ -179,8 +209,10 @@ type tally struct {
 	compared bool
 	heard    []heard
 	probed   []Probed
+	lesson   lesson
 }
 
+// curve is what is known of a detector on a device.
 type curve struct {
 	outcomes []Outcome
 	// positive and negative are how much each activation and each window out of
@@ -188,11 +220,28 @@ type curve struct {
 	positive, negative []float64
 }
 
+func newCurve(f family) curve {
+	c := curve{outcomes: make([]Outcome, len(f.settings))}
+	for i, s := range f.settings {
+		c.outcomes[i] = Outcome{Setting: s.text, Value: s.value, OffCurve: s.offCurve, Usual: s.usual, Kinds: make(map[string]Share)}
+	}
+	return c
+}
+
+// finished is the curve with what follows from it.
+func (c curve) finished(f family) Curve {
+	curve := Curve{Detector: f.name, Parameter: f.parameter, Outcomes: c.outcomes}
+	if len(c.positive) > 0 && len(c.negative) > 0 {
+		curve.HasAUC = true
+		curve.AUC, curve.AUCInterval = stats.AUC(c.positive, c.negative)
+	}
+	return curve
+}
+
 func (e *evaluation) tally(r Recording) *tally { return e.devices[labelled{r.Name, r.Device}] }
 
 // plan makes a place for each device.
 func (e *evaluation) plan(recordings []Recording) {
-	e.notes = make(map[string]int)
 	type count struct{ idle, awake int }
 	counts := make(map[*tally]*count)
 	named := make(map[string]capture.Address)
@@ -205,11 +254,7 @@ func (e *evaluation) plan(recordings []Recording) {
 			}
 			named[r.Name] = r.Device
 			for _, f := range e.bank.families {
-				c := curve{outcomes: make([]Outcome, len(f.settings))}
-				for i, s := range f.settings {
-					c.outcomes[i] = Outcome{Setting: s.text, Value: s.value, OffCurve: s.offCurve, Usual: s.usual, Kinds: make(map[string]Share)}
-				}
-				t.curves = append(t.curves, c)
+				t.curves = append(t.curves, newCurve(f))
 			}
 			e.devices[labelled{r.Name, r.Device}] = t
 			e.order = append(e.order, t)
@@ -231,7 +276,11 @@ func (e *evaluation) plan(recordings []Recording) {
 func (e *evaluation) recording(r Recording) error {
 	t := e.tally(r)
 	kept := collector{spans: r.spans(t.compared)}
-	report, err := e.read(r, &kept)
+	var all collector
+	if e.learned {
+		all.spans = []analysis.Span{{To: longest}}
+	}
+	report, err := e.read(r, &kept, &all)
 	if err != nil {
 		return err
 	}
@@ -256,19 +305,24 @@ func (e *evaluation) recording(r Recording) error {
 		t.heard = append(t.heard, heard{r, report.Length, kept.packets})
 	}
 	t.probed = append(t.probed, r.probed(kept.packets)...)
+	if e.learned {
+		return t.lesson.add(facts, report.Length, all.packets)
+	}
 	return nil
 }
 
 // read has all detectors look at the recording.
-func (e *evaluation) read(r Recording, kept *collector) (analysis.Report, error) {
+func (e *evaluation) read(r Recording, kept ...*collector) (analysis.Report, error) {
 	in, err := capture.Open(r.File, r.Device)
 	if err != nil {
 		return analysis.Report{}, err
 	}
 	defer in.Close()
 	detectors := e.bank.detectors()
-	if len(kept.spans) > 0 {
-		detectors = append(detectors, detector(keptName, kept))
+	for _, k := range kept {
+		if len(k.spans) > 0 {
+			detectors = append(detectors, detector(keptName, k))
+		}
 	}
 	report, err := analysis.Read(in, analysis.Options{Detectors: detectors})
 	switch {
@@ -422,13 +476,7 @@ func (e *evaluation) result() *Result {
 	for _, t := range e.order {
 		d := Device{Name: t.name, Captures: t.captures, Invoked: t.invoked(), Probed: t.probed}
 		for i, c := range t.curves {
-			f := e.bank.families[i]
-			curve := Curve{Detector: f.name, Parameter: f.parameter, Outcomes: c.outcomes}
-			if len(c.positive) > 0 && len(c.negative) > 0 {
-				curve.HasAUC = true
-				curve.AUC, curve.AUCInterval = stats.AUC(c.positive, c.negative)
-			}
-			d.Curves = append(d.Curves, curve)
+			d.Curves = append(d.Curves, c.finished(e.bank.families[i]))
 		}
 		result.Devices = append(result.Devices, d)
 	}

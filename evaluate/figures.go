@@ -164,10 +164,14 @@ func (c Curve) roc(text func(Outcome) string) []point {
 	return append(points, point{})
 }
 
-// curve is that of the detector.
+// curve is that of the detector, if there is one.
 func (d Device) curve(detector string) Curve {
-	i := slices.IndexFunc(d.Curves, func(c Curve) bool { return c.Detector == detector })
-	return d.Curves[i]
+	for _, c := range d.Curves {
+		if c.Detector == detector {
+			return c
+		}
+	}
+	return Curve{}
 }
 
 // rocBurst is the burst rule, n by n, a panel for each device (Figure 3).
@@ -206,7 +210,7 @@ func (r *Result) rocs() chart {
 	c := chart{name: "roc", columns: 2, height: panelH, reason: noROC}
 	for _, d := range r.Devices {
 		p := panel{title: d.Name, x: fprAxis, y: tprAxis}
-		for i, detector := range []string{"calibrated", "volume", "burst", "ttest", "ttest, bins of both"} {
+		for i, detector := range []string{"calibrated", "volume", "burst", "ttest", "ttest, bins of both", "forest"} {
 			if points := d.curve(detector).roc(func(Outcome) string { return "" }); points != nil {
 				p.series = append(p.series, series{name: detector, colour: figure.Colours[i], points: points, line: true})
 			}

@@ -162,8 +162,14 @@ func (l *labels) read(path string, in io.Reader) error {
 	r.FieldsPerRecord = -1
 	r.TrimLeadingSpace = true
 	head, err := r.Read()
-	if err != nil {
-		return position{path, 1}.errorf("%v", syntax(err, "the file is empty"))
+	var bad *csv.ParseError
+	switch {
+	case errors.Is(err, io.EOF):
+		return position{path, 1}.errorf("the file is empty")
+	case errors.As(err, &bad):
+		return position{path, bad.Line}.errorf("%v", bad.Err)
+	case err != nil:
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	column := make(map[string]int)
 	for i, name := range head {
@@ -182,15 +188,14 @@ func (l *labels) read(path string, in io.Reader) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if errors.As(err, &bad) {
+			return position{path, bad.Line}.errorf("%v", bad.Err)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
 		line, _ := r.FieldPos(0)
 		at := position{path, line}
-		if err != nil {
-			var bad *csv.ParseError
-			if errors.As(err, &bad) {
-				at.line = bad.Line
-			}
-			return at.errorf("%v", syntax(err, ""))
-		}
 		row := make(map[string]string)
 		for _, name := range columns {
 			if i, ok := column[name]; ok && i < len(fields) {
@@ -201,18 +206,6 @@ func (l *labels) read(path string, in io.Reader) error {
 			l.wrong = append(l.wrong, err)
 		}
 	}
-}
-
-// syntax is a CSV error without the position, which is told anyway.
-func syntax(err error, empty string) error {
-	var bad *csv.ParseError
-	switch {
-	case errors.Is(err, io.EOF):
-		return errors.New(empty)
-	case errors.As(err, &bad):
-		return bad.Err
-	}
-	return err
 }
 
 // add adds a line.

@@ -35,9 +35,12 @@ func (s Share) percent() string {
 	return fmt.Sprintf("%.1f (%.1f-%.1f)", 100*s.value(), 100*i.Lower, 100*i.Upper)
 }
 
+// resultColumns are those of an outcome.
+var resultColumns = table.Row{"setting", "found", "TPR % (95 %)", "alarmed", "FPR % (95 %)", "false alarms", "an hour (95 %)"}
+
 // WriteTable writes the usual settings for a person.
 func (r *Result) WriteTable(w io.Writer) error {
-	t := texttable.New(table.Row{"device", "detector", "setting", "found", "TPR % (95 %)", "alarmed", "FPR % (95 %)", "false alarms", "an hour (95 %)", "AUC (95 %)"}, 1, 2, 3)
+	t := texttable.New(slices.Concat(table.Row{"device", "detector"}, resultColumns, table.Row{"AUC (95 %)"}), 1, 2, 3)
 	for i, d := range r.Devices {
 		if i > 0 {
 			t.AppendRow(table.Row{""})
@@ -46,31 +49,47 @@ func (r *Result) WriteTable(w io.Writer) error {
 		for _, c := range d.Curves {
 			detector, auc := c.Detector, c.auc()
 			for _, o := range c.Outcomes {
-				if !o.Usual || o.Activations+o.Windows+o.Nominal == 0 {
-					continue
+				if o.Usual && o.Activations+o.Windows+o.Nominal > 0 {
+					t.AppendRow(slices.Concat(table.Row{device, detector}, o.cells(), table.Row{auc}))
+					device, detector, auc = "", "", ""
 				}
-				found, alarmed := inapplicable, inapplicable
-				if o.Activations > 0 {
-					found = fmt.Sprintf("%d of %d", o.Found, o.Activations)
-				} else if o.Nominal > 0 {
-					found = fmt.Sprintf("%d, of about %d", o.Detections, o.Nominal)
-				}
-				alarms, rate := inapplicable, inapplicable
-				if o.Windows > 0 {
-					alarmed = fmt.Sprintf("%d of %d", o.Alarmed, o.Windows)
-				}
-				if o.Hours > 0 {
-					interval := stats.Poisson(o.FalseAlarms, o.Hours)
-					alarms = fmt.Sprintf("%d in %.2f h", o.FalseAlarms, o.Hours)
-					rate = fmt.Sprintf("%.2f (%.2f-%.2f)", float64(o.FalseAlarms)/o.Hours, interval.Lower, interval.Upper)
-				}
-				t.AppendRow(table.Row{device, detector, o.Setting, found, o.TPR().percent(), alarmed, o.FPR().percent(), alarms, rate, auc})
-				device, detector, auc = "", "", ""
 			}
 		}
 	}
-	_, err := io.WriteString(w, texttable.Render(t))
+	text := texttable.Render(t)
+	if len(r.Learned) > 0 {
+		t := texttable.New(slices.Concat(table.Row{"forest trained on", "asked about"}, resultColumns, table.Row{"AUC (95 %)"}), 1, 2, 3)
+		for _, l := range r.Learned {
+			for _, o := range l.Curve.Outcomes {
+				if o.Usual {
+					t.AppendRow(slices.Concat(table.Row{l.On, l.Tested}, o.cells(), table.Row{l.Curve.auc()}))
+				}
+			}
+		}
+		text += "\n" + texttable.Render(t)
+	}
+	_, err := io.WriteString(w, text)
 	return err
+}
+
+// cells are the outcome in resultColumns.
+func (o Outcome) cells() table.Row {
+	found, alarmed, alarms, rate := inapplicable, inapplicable, inapplicable, inapplicable
+	switch {
+	case o.Activations > 0:
+		found = fmt.Sprintf("%d of %d", o.Found, o.Activations)
+	case o.Nominal > 0:
+		found = fmt.Sprintf("%d, of about %d", o.Detections, o.Nominal)
+	}
+	if o.Windows > 0 {
+		alarmed = fmt.Sprintf("%d of %d", o.Alarmed, o.Windows)
+	}
+	if o.Hours > 0 {
+		interval := stats.Poisson(o.FalseAlarms, o.Hours)
+		alarms = fmt.Sprintf("%d in %.2f h", o.FalseAlarms, o.Hours)
+		rate = fmt.Sprintf("%.2f (%.2f-%.2f)", float64(o.FalseAlarms)/o.Hours, interval.Lower, interval.Upper)
+	}
+	return table.Row{o.Setting, found, o.TPR().percent(), alarmed, o.FPR().percent(), alarms, rate}
 }
 
 func (c Curve) auc() string {
@@ -131,9 +150,9 @@ func (s Share) values() any {
 	return missing(3)
 }
 
-// outcomeColumns are those of a table with a line for each setting:
+// outcomeColumns are those of a table with a line for each setting, after those
+// that say of what:
 //
-//	device, detector
 //	parameter, value        of the curve; the value is empty where the setting
 //	                        is no point of it
 //	setting                 as a person reads it
@@ -145,10 +164,29 @@ func (s Share) values() any {
 //	fa_per_hour, _lower, _upper
 //	auc, auc_lower, _upper  of the whole curve
 //	nominal, detections     activations at unknown times, and what was found
+//
+// A number that there is none of is an empty field.
 var outcomeColumns = []string{
-	"device", "detector", "parameter", "value", "setting", "activations", "found", "tpr", "tpr_lower", "tpr_upper",
+	"parameter", "value", "setting", "activations", "found", "tpr", "tpr_lower", "tpr_upper",
 	"windows", "alarmed", "fpr", "fpr_lower", "fpr_upper", "false_alarms", "hours", "fa_per_hour", "fa_per_hour_lower", "fa_per_hour_upper",
 	"auc", "auc_lower", "auc_upper", "nominal", "detections",
+}
+
+// outcome writes a line.
+func (s sheet) outcome(of, detector string, c Curve, o Outcome) {
+	var value, rate, auc any = o.Value, missing(3), missing(3)
+	if o.OffCurve {
+		value = missing(1)
+	}
+	if o.Hours > 0 {
+		interval := stats.Poisson(o.FalseAlarms, o.Hours)
+		rate = []float64{float64(o.FalseAlarms) / o.Hours, interval.Lower, interval.Upper}
+	}
+	if c.HasAUC {
+		auc = []float64{c.AUC, c.AUCInterval.Lower, c.AUCInterval.Upper}
+	}
+	s.row(of, detector, c.Parameter, value, o.Setting, o.Activations, o.Found, o.TPR().values(),
+		o.Windows, o.Alarmed, o.FPR().values(), o.FalseAlarms, o.Hours, rate, auc, o.Nominal, o.Detections)
 }
 
 // WriteCSV writes the usual settings for a program, a line each.
@@ -156,27 +194,24 @@ func (r *Result) WriteCSV(w io.Writer) error { return r.writeCSV(w, false) }
 
 // writeCSV writes the usual settings, or all.
 func (r *Result) writeCSV(w io.Writer, all bool) error {
-	s := newSheet(w, outcomeColumns...)
+	s := newSheet(w, append([]string{"device", "detector"}, outcomeColumns...)...)
 	for _, d := range r.Devices {
 		for _, c := range d.Curves {
 			for _, o := range c.Outcomes {
-				if !o.Usual && !all {
-					continue
+				if o.Usual || all {
+					s.outcome(d.Name, c.Detector, c, o)
 				}
-				var value, rate, auc any = o.Value, missing(3), missing(3)
-				if o.OffCurve {
-					value = missing(1)
-				}
-				if o.Hours > 0 {
-					interval := stats.Poisson(o.FalseAlarms, o.Hours)
-					rate = []float64{float64(o.FalseAlarms) / o.Hours, interval.Lower, interval.Upper}
-				}
-				if c.HasAUC {
-					auc = []float64{c.AUC, c.AUCInterval.Lower, c.AUCInterval.Upper}
-				}
-				s.row(d.Name, c.Detector, c.Parameter, value, o.Setting, o.Activations, o.Found, o.TPR().values(),
-					o.Windows, o.Alarmed, o.FPR().values(), o.FalseAlarms, o.Hours, rate, auc, o.Nominal, o.Detections)
 			}
+		}
+	}
+	return s.end()
+}
+
+func (r *Result) writeLearned(w io.Writer) error {
+	s := newSheet(w, append([]string{"trained_on", "asked_about"}, outcomeColumns...)...)
+	for _, l := range r.Learned {
+		for _, o := range l.Curve.Outcomes {
+			s.outcome(l.On, l.Tested, l.Curve, o)
 		}
 	}
 	return s.end()
@@ -196,6 +231,8 @@ type file struct {
 //	                 activation
 //	invocations.csv  p against how often the device was invoked: of a capture
 //	                 with activations, held against one without
+//	transfer.csv     the learned baseline, trained on one device and asked about
+//	                 another
 //	probes.csv       p of stretches, each held against the idle one before
 //
 // Those of which there are no lines are left out.
@@ -215,6 +252,9 @@ func (r *Result) sheets() []file {
 	}
 	if invoked {
 		all = append(all, file{"invocations.csv", r.writeInvoked})
+	}
+	if len(r.Learned) > 0 {
+		all = append(all, file{"transfer.csv", r.writeLearned})
 	}
 	if probed {
 		all = append(all, file{"probes.csv", r.writeProbed})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -12,7 +13,7 @@ import (
 
 func (a *app) evaluateCommand() *cobra.Command {
 	var out, format, figures string
-	rules := traffic.DefaultRules()
+	o := evaluate.Options{Rules: traffic.DefaultRules()}
 	cmd := &cobra.Command{
 		Use:   "evaluate DIR",
 		Short: "Measure how well detectors find labelled activations",
@@ -33,31 +34,32 @@ A line without times names a capture in which the device was never awake. "go do
 		Example: `  fuzzer evaluate captures
   fuzzer evaluate captures --out results --figures png`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case format != "table" && format != "csv":
 				return usagef("--format: %q is not one of: table, csv", format)
 			case figures != "svg" && figures != "png":
 				return usagef("--figures: %q is not one of: svg, png", figures)
-			case rules.Calibrated.Validate() != nil:
-				return usagef("--false-alarms: %g an hour is not a rate above 0", rules.Calibrated.FalseAlarms)
+			case o.Rules.Calibrated.Validate() != nil:
+				return usagef("--false-alarms: %g an hour is not a rate above 0", o.Rules.Calibrated.FalseAlarms)
 			}
-			return a.evaluate(args[0], rules, out, format, figures)
+			return a.evaluate(cmd.Context(), args[0], o, out, format, figures)
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "the `folder` for all figures and tables (default: none are written)")
 	cmd.Flags().StringVar(&format, "format", "table", "table or csv")
 	cmd.Flags().StringVar(&figures, "figures", "svg", "with --out, what figures are: svg or png")
-	cmd.Flags().Float64Var(&rules.Calibrated.FalseAlarms, "false-alarms", rules.Calibrated.FalseAlarms, "how many false alarms an hour and device are accepted, by the calibrated detector")
+	cmd.Flags().Float64Var(&o.Rules.Calibrated.FalseAlarms, "false-alarms", o.Rules.Calibrated.FalseAlarms, "how many false alarms an hour and device are accepted, by the calibrated detector")
+	cmd.Flags().BoolVar(&o.Learned, "learned", false, "add the paper's learned baseline, a random forest: within each device, and from each to the others")
 	return cmd
 }
 
-func (a *app) evaluate(dir string, rules traffic.Rules, out, format, figures string) error {
+func (a *app) evaluate(ctx context.Context, dir string, o evaluate.Options, out, format, figures string) error {
 	recordings, err := evaluate.ReadLabels(dir)
 	if err != nil {
 		return labelsError(err)
 	}
-	result, err := evaluate.Run(recordings, rules)
+	result, err := evaluate.Run(ctx, recordings, o)
 	if err != nil {
 		return labelsError(err)
 	}
