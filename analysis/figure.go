@@ -1,25 +1,19 @@
 package analysis
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"image/color"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
+
+	"wakefuzz/internal/figure"
 )
 
 // Figure is a picture of timelines, a panel for each device: how fast it sent and
@@ -45,8 +39,8 @@ const maxPanels = 10
 // NewFigure returns a figure without panels, to be written to the path, whose
 // extension is .svg or .png.
 func NewFigure(path string) (*Figure, error) {
-	if ext := strings.ToLower(filepath.Ext(path)); ext != ".svg" && ext != ".png" {
-		return nil, fmt.Errorf("%q is neither an .svg nor a .png file", path)
+	if err := figure.CheckPath(path); err != nil {
+		return nil, err
 	}
 	return &Figure{path: path}, nil
 }
@@ -90,64 +84,34 @@ func (f *Figure) Write() error {
 	if len(f.panels) == 0 {
 		return fmt.Errorf("%s: there is no device to draw", f.path)
 	}
-	var picture bytes.Buffer
-	if _, err := f.draw().WriteTo(&picture); err != nil {
-		return fmt.Errorf("draw figure: %w", err)
-	}
-	file, err := os.Create(f.path)
-	if err != nil {
-		return fmt.Errorf("write figure: %w", err)
-	}
-	// Whoever looks at it may lack the font that is named.
-	_, err = file.Write(bytes.ReplaceAll(picture.Bytes(), []byte("family:Liberation Sans"), []byte("family:Liberation Sans,Arial,Helvetica,sans-serif")))
-	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("write figure: %w", err)
-	}
-	return nil
+	panels := f.chosen()
+	entries := legend(panels)
+	height := (panelHeight+markHeight*vg.Length(len(panels[0].detectors)))*vg.Length(len(panels)) + figure.LegendHeight(entries) + 0.15*vg.Inch
+	return figure.Write(f.path, height, func(c draw.Canvas) {
+		figure.Legend(c, entries)
+		plots(draw.Crop(c, 0, 0, 0, -figure.LegendHeight(entries)), panels)
+	})
 }
 
-// The page, as wide as the text of a paper.
+// The sizes of panels.
 const (
-	pageWidth    = 7 * vg.Inch
-	panelHeight  = 1.2 * vg.Inch // without marks
-	ratesHeight  = 0.8 * vg.Inch // of that, roughly
-	markHeight   = 7             // of each detector
-	legendHeight = 0.3 * vg.Inch
-	resolution   = 200 // dots an inch, of a PNG
+	panelHeight = 1.2 * vg.Inch // without marks
+	ratesHeight = 0.8 * vg.Inch // of that, roughly
+	markHeight  = 7             // of each detector
 )
 
-// The colours can be told apart in print and by most people who see few colours
-// (M. Okabe and K. Ito).
 var (
-	outColour   = color.NRGBA{0x1f, 0x3b, 0x63, 0xff}
-	inColour    = color.NRGBA{0xc4, 0xcc, 0xd6, 0xff}
-	textColour  = color.NRGBA{0x22, 0x22, 0x22, 0xff}
-	gridColour  = color.NRGBA{0xe6, 0xe6, 0xe6, 0xff}
-	markColours = []color.NRGBA{
-		{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff}, {0x56, 0xb4, 0xe9, 0xff},
-	}
+	outColour = color.NRGBA{0x1f, 0x3b, 0x63, 0xff}
+	inColour  = color.NRGBA{0xc4, 0xcc, 0xd6, 0xff}
 )
 
-func (f *Figure) draw() io.WriterTo {
-	panels := f.chosen()
-	height := (panelHeight+markHeight*vg.Length(len(panels[0].detectors)))*vg.Length(len(panels)) + legendHeight + 0.15*vg.Inch
-	var page vg.CanvasSizer
-	var out io.WriterTo
-	if strings.EqualFold(filepath.Ext(f.path), ".png") {
-		c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(resolution))}
-		page, out = c, c
-	} else {
-		c := vgsvg.New(pageWidth, height)
-		page, out = c, c
-	}
-	canvas := draw.New(page)
-	canvas.FillPolygon(color.White, []vg.Point{{}, {Y: height}, {X: pageWidth, Y: height}, {X: pageWidth}})
-	sent := "sent"
-	if slices.ContainsFunc(panels, func(p panel) bool { return p.Traffic.Unknown > 0 }) {
-		sent = "sent, or no direction known"
-	}
-	legend(draw.Crop(canvas, 0, 0, height-legendHeight, 0), sent, panels[0].detectors)
+// markColour is that of a detector's marks.
+func markColour(detector int) color.NRGBA {
+	return figure.Colours[[]int{0, 2, 3, 5}[detector%4]] // none is like the colour of what was sent
+}
 
+// plots draws the panels, one below the other.
+func plots(canvas draw.Canvas, panels []panel) {
 	top := 1000.0 // the same for all panels, so that they can be compared
 	for _, p := range panels {
 		for i := range p.Timeline.Out {
@@ -155,47 +119,27 @@ func (f *Figure) draw() io.WriterTo {
 		}
 	}
 	several := slices.ContainsFunc(panels, func(p panel) bool { return p.file != panels[0].file })
-	plots := make([][]*plot.Plot, len(panels))
+	rows := make([][]*plot.Plot, len(panels))
 	for i, p := range panels {
-		plots[i] = []*plot.Plot{p.plot(top, several, i == len(panels)-1 || panels[i+1].file != p.file)}
+		rows[i] = []*plot.Plot{p.plot(top, several, i == len(panels)-1 || panels[i+1].file != p.file)}
 	}
 	tiles := draw.Tiles{Rows: len(panels), Cols: 1, PadTop: 2, PadRight: 0.12 * vg.Inch, PadLeft: 0.06 * vg.Inch, PadBottom: 0.06 * vg.Inch, PadY: 0.06 * vg.Inch}
-	for i, row := range plot.Align(plots, tiles, draw.Crop(canvas, 0, 0, 0, -legendHeight)) {
-		plots[i][0].Draw(row[0])
+	for i, row := range plot.Align(rows, tiles, canvas) {
+		rows[i][0].Draw(row[0])
 	}
-	return out
-}
-
-// sans is the figure's font.
-func sans(size vg.Length) font.Font {
-	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 }
 
 // plot is a panel as gonum's.
 func (p panel) plot(top float64, named, labelled bool) *plot.Plot {
-	out := plot.New()
-	out.Title.Text = p.Address.String()
+	title, x := p.Address.String(), ""
 	if named {
-		out.Title.Text += "   " + p.file
+		title += "   " + p.file
 	}
-	out.Title.TextStyle.Font = sans(8)
-	out.Title.Padding = 2
 	unit, per := timeUnit(p.length)
 	if labelled {
-		out.X.Label.Text = "time since the first packet (" + unit + ")"
+		x = "time since the first packet (" + unit + ")"
 	}
-	out.Y.Label.Text = "bytes/s"
-	for _, axis := range []*plot.Axis{&out.X, &out.Y} {
-		axis.Label.TextStyle.Font = sans(8)
-		axis.Tick.Label.Font = sans(7)
-		axis.Tick.Length = 3
-		axis.Padding = 0
-		axis.LineStyle.Width = 0.5
-		axis.Tick.LineStyle.Width = 0.5
-		for _, c := range []*color.Color{&axis.Label.TextStyle.Color, &axis.Tick.Label.Color, &axis.LineStyle.Color, &axis.Tick.LineStyle.Color} {
-			*c = textColour
-		}
-	}
+	out := figure.Plot(title, x, "bytes/s")
 	out.X.Min, out.X.Max = 0, max(p.length, time.Second).Seconds()/per
 	out.X.Tick.Marker = rounds{}
 	top *= 1.3
@@ -279,11 +223,11 @@ func (p picture) Plot(c draw.Canvas, plt *plot.Plot) {
 		return min(max(x(d.Seconds()/p.per), c.Min.X), c.Max.X)
 	}
 	for _, tick := range plt.Y.Tick.Marker.Ticks(plt.Y.Min, plt.Y.Max)[1:] {
-		c.StrokeLine2(draw.LineStyle{Color: gridColour, Width: 0.4}, c.Min.X, y(tick.Value), c.Max.X, y(tick.Value))
+		c.StrokeLine2(draw.LineStyle{Color: figure.Grid, Width: 0.4}, c.Min.X, y(tick.Value), c.Max.X, y(tick.Value))
 	}
 	row := (c.Max.Y - y(p.top)) / vg.Length(max(1, len(p.detectors)))
 	for i, name := range p.detectors {
-		colour := markColours[i%len(markColours)]
+		colour := markColour(i)
 		band := colour
 		band.A = 0x38
 		middle := c.Max.Y - row*(vg.Length(i)+0.5)
@@ -341,20 +285,21 @@ func (p picture) area(c draw.Canvas, colour color.Color, values []uint32, at fun
 }
 
 // legend explains the colours.
-func legend(c draw.Canvas, sent string, detectors []string) {
-	style := draw.TextStyle{Color: textColour, Font: sans(8), Handler: plot.DefaultTextHandler, YAlign: draw.YCenter}
-	x, y := c.Min.X+0.55*vg.Inch, (c.Min.Y+c.Max.Y)/2
-	entry := func(name string, sign func(at vg.Point)) {
-		sign(vg.Point{X: x, Y: y})
-		c.FillText(style, vg.Point{X: x + 9, Y: y}, name)
-		x += 9 + style.Width(name) + 16
+func legend(panels []panel) []figure.Entry {
+	square := func(colour color.Color) func(draw.Canvas, vg.Point) {
+		return func(c draw.Canvas, at vg.Point) {
+			c.FillPolygon(colour, box(at.X-3.2, at.X+3.2, at.Y-3.2, at.Y+3.2))
+		}
 	}
-	square := func(colour color.Color) func(vg.Point) {
-		return func(at vg.Point) { c.FillPolygon(colour, box(at.X-3.2, at.X+3.2, at.Y-3.2, at.Y+3.2)) }
+	sent := "sent"
+	if slices.ContainsFunc(panels, func(p panel) bool { return p.Traffic.Unknown > 0 }) {
+		sent = "sent, or no direction known"
 	}
-	entry(sent, square(outColour))
-	entry("received", square(inColour))
-	for i, name := range detectors {
-		entry("activation, "+name, func(at vg.Point) { mark(c, markColours[i%len(markColours)], at, 9) })
+	entries := []figure.Entry{{Name: sent, Sign: square(outColour)}, {Name: "received", Sign: square(inColour)}}
+	for i, name := range panels[0].detectors {
+		entries = append(entries, figure.Entry{Name: "activation, " + name, Sign: func(c draw.Canvas, at vg.Point) {
+			mark(c, markColour(i), at, 9)
+		}})
 	}
+	return entries
 }

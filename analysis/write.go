@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
+
+	"wakefuzz/internal/texttable"
 )
 
 // Format is how reports are written.
@@ -187,7 +188,7 @@ func devices(r Report) string {
 			head = append(head, name)
 		}
 	}
-	t := newTable(head, 1)
+	t := texttable.New(head, 1)
 	for _, d := range r.Devices {
 		row := table.Row{d.Address, d.Traffic.Packets, size(float64(d.Traffic.Out)), size(float64(d.Traffic.In))}
 		if undirected {
@@ -209,11 +210,11 @@ func devices(r Report) string {
 		}
 		t.AppendRow(row)
 	}
-	return render(t)
+	return texttable.Render(t)
 }
 
 func activations(r Report, all []line) string {
-	t := newTable(table.Row{"activation of", "detector", "start", "end", "UTC", "score", "p"}, 1, 2, 5)
+	t := texttable.New(table.Row{"activation of", "detector", "start", "end", "UTC", "score", "p"}, 1, 2, 5)
 	for _, l := range all {
 		p := inapplicable
 		if l.P != nil {
@@ -227,7 +228,7 @@ func activations(r Report, all []line) string {
 			r.Start.Add(time.Duration(l.Start * 1e9)).UTC().Format("2006-01-02 15:04:05"), score(l.Score), p,
 		})
 	}
-	return render(t)
+	return texttable.Render(t)
 }
 
 // score has as many digits as say something.
@@ -283,31 +284,4 @@ func (r Report) Remarks() []string {
 		remarks = append(remarks, fmt.Sprintf("%s, %s: %s", who, note.Detector, note.Text))
 	}
 	return remarks
-}
-
-// newTable has columns of numbers, but for those of words.
-func newTable(head table.Row, words ...int) table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.Style{
-		Box:    table.BoxStyle{PaddingRight: "  "},
-		Format: table.FormatOptions{Header: text.FormatDefault},
-	})
-	var columns []table.ColumnConfig
-	for i := range head {
-		if !slices.Contains(words, i+1) {
-			columns = append(columns, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
-		}
-	}
-	t.SetColumnConfigs(columns)
-	t.AppendHeader(head)
-	return t
-}
-
-// render is the table as lines without trailing blanks.
-func render(t table.Writer) string {
-	var b strings.Builder
-	for line := range strings.Lines(t.Render()) {
-		fmt.Fprintf(&b, "%s\n", strings.TrimRight(line, " \n"))
-	}
-	return b.String()
 }

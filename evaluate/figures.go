@@ -544,7 +544,7 @@ func (s series) dot(c draw.Canvas, at vg.Point) {
 // sign is the series in a legend.
 func (s series) sign(c draw.Canvas, at vg.Point) {
 	if s.line {
-		c.StrokeLine2(draw.LineStyle{Color: s.colour, Width: 1.1}, at.X-8, at.Y, at.X+8, at.Y)
+		c.StrokeLine2(draw.LineStyle{Color: s.colour, Width: 1.1}, at.X-6.5, at.Y, at.X+6.5, at.Y)
 		return
 	}
 	s.dot(c, at)

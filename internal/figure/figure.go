@@ -3,7 +3,7 @@
 package figure
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"image/color"
@@ -66,13 +66,17 @@ func Write(path string, height vg.Length, drawOn func(draw.Canvas)) error {
 	canvas := draw.New(page)
 	canvas.FillPolygon(color.White, []vg.Point{{}, {Y: height}, {X: Width, Y: height}, {X: Width}})
 	drawOn(canvas)
+	var picture bytes.Buffer
+	if _, err := out.WriteTo(&picture); err != nil {
+		return fmt.Errorf("draw figure: %w", err)
+	}
 	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write figure: %w", err)
 	}
-	buffer := bufio.NewWriter(file)
-	_, err = out.WriteTo(buffer)
-	if err = errors.Join(err, buffer.Flush(), file.Close()); err != nil {
+	// Whoever looks at it may lack the font that is named.
+	_, err = file.Write(bytes.ReplaceAll(picture.Bytes(), []byte("family:Liberation Sans"), []byte("family:Liberation Sans,Arial,Helvetica,sans-serif")))
+	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("write figure: %w", err)
 	}
 	return nil
@@ -109,15 +113,13 @@ type Entry struct {
 
 // The places of a legend.
 const (
-	signWidth   = 16
-	entryGap    = 14
+	signWidth   = 13
+	entryGap    = 9
 	legendLine  = 13
-	legendStart = 0.5 * vg.Inch
+	legendStart = 0.4 * vg.Inch
 )
 
-func legendStyle() draw.TextStyle {
-	return draw.TextStyle{Color: Text, Font: Sans(8), Handler: plot.DefaultTextHandler, YAlign: draw.YCenter}
-}
+var legendStyle = draw.TextStyle{Color: Text, Font: Sans(8), Handler: plot.DefaultTextHandler, YAlign: draw.YCenter}
 
 // LegendHeight is how much room a legend needs.
 func LegendHeight(entries []Entry) vg.Length {
@@ -129,20 +131,18 @@ func LegendHeight(entries []Entry) vg.Length {
 // Legend draws entries one after the other at the top of the canvas, over as
 // many lines as they need.
 func Legend(c draw.Canvas, entries []Entry) {
-	style := legendStyle()
 	layout(entries, func(e Entry, at vg.Point) {
 		place := vg.Point{X: c.Min.X + at.X, Y: c.Max.Y - at.Y}
 		e.Sign(c, vg.Point{X: place.X + signWidth/2, Y: place.Y})
-		c.FillText(style, vg.Point{X: place.X + signWidth + 3, Y: place.Y}, e.Name)
+		c.FillText(legendStyle, vg.Point{X: place.X + signWidth + 3, Y: place.Y}, e.Name)
 	})
 }
 
 // layout tells where entries are, from the upper left corner.
 func layout(entries []Entry, place func(Entry, vg.Point)) {
-	style := legendStyle()
 	x, y := legendStart, vg.Length(legendLine)
 	for _, e := range entries {
-		width := signWidth + 3 + style.Width(e.Name)
+		width := signWidth + 3 + legendStyle.Width(e.Name)
 		if x > legendStart && x+width > Width-0.1*vg.Inch {
 			x, y = legendStart, y+legendLine
 		}

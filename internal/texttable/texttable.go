@@ -21,9 +21,11 @@ func New(head table.Row, words ...int) table.Writer {
 	})
 	var columns []table.ColumnConfig
 	for i := range head {
-		if !slices.Contains(words, i+1) {
-			columns = append(columns, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		align := text.AlignRight
+		if slices.Contains(words, i+1) {
+			align = text.AlignLeft
 		}
+		columns = append(columns, table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align})
 	}
 	t.SetColumnConfigs(columns)
 	t.AppendHeader(head)

@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"wakefuzz/bench"
+	"wakefuzz/internal/texttable"
 	"wakefuzz/oracle"
 	"wakefuzz/oracle/traffic"
 	"wakefuzz/results"
@@ -235,40 +236,18 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func newTable() table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.Style{
-		Box:    table.BoxStyle{PaddingRight: "  "},
-		Format: table.FormatOptions{Header: text.FormatDefault},
-	})
-	return t
-}
-
-// render is the table as lines without trailing blanks.
-func render(t table.Writer) string {
-	var b strings.Builder
-	for line := range strings.Lines(t.Render()) {
-		fmt.Fprintf(&b, "%s\n", strings.TrimRight(line, " \n"))
-	}
-	return b.String()
-}
-
 // pretty fills a table of the rows.
 func pretty(report results.Report) table.Writer {
-	t := newTable()
 	cols := layout(report)
 	head := table.Row{"#"}
-	config := []table.ColumnConfig{{Number: 1, Align: text.AlignRight, AlignHeader: text.AlignRight}}
+	var words []int
 	for i, c := range cols {
-		align := text.AlignRight
-		if c.text {
-			align = text.AlignLeft
-		}
 		head = append(head, c.head)
-		config = append(config, table.ColumnConfig{Number: i + 2, Align: align, AlignHeader: align})
+		if c.text {
+			words = append(words, i+2)
+		}
 	}
-	t.AppendHeader(head)
-	t.SetColumnConfigs(config)
+	t := texttable.New(head, words...)
 	for i, r := range report.Words {
 		row := table.Row{i + 1}
 		for _, c := range cols {
@@ -287,7 +266,7 @@ func Agreements(report results.Report) string {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "%s:\n%s", agreementTitle(a), render(prettyAgreement(a)))
+		fmt.Fprintf(&b, "%s:\n%s", agreementTitle(a), texttable.Render(prettyAgreement(a)))
 	}
 	return b.String()
 }
@@ -300,20 +279,18 @@ func agreementTitle(a results.Agreement) string {
 }
 
 func prettyAgreement(a results.Agreement) table.Writer {
-	t := newTable()
 	head := table.Row{""}
-	var config []table.ColumnConfig
-	for i, down := range states {
-		head = append(head, down.String())
-		config = append(config, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	for _, across := range states {
+		head = append(head, across.String())
+	}
+	t := texttable.New(head, 1)
+	for _, down := range states {
 		row := table.Row{down.String()}
 		for _, across := range states {
 			row = append(row, a.Plays[down][across])
 		}
 		t.AppendRow(row)
 	}
-	t.AppendHeader(head)
-	t.SetColumnConfigs(config)
 	return t
 }
 
@@ -321,7 +298,7 @@ func writeTable(w io.Writer, report results.Report) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", title(report))
 	if len(report.Words) > 0 {
-		fmt.Fprintf(&b, "%s\n", render(pretty(report)))
+		fmt.Fprintf(&b, "%s\n", texttable.Render(pretty(report)))
 	}
 	if agreements := Agreements(report); agreements != "" {
 		fmt.Fprintf(&b, "%s\n", agreements)
