@@ -52,6 +52,9 @@ func (r *Result) Save(dir, format string) (Saved, error) {
 		}
 		saved.Files = append(saved.Files, path)
 	}
+	if n := len(r.Devices); n > most {
+		saved.Omitted = append(saved.Omitted, fmt.Sprintf("from figures: of %d devices all but the first %d that have something to show in each", n, most))
+	}
 	return saved, nil
 }
 
@@ -72,6 +75,7 @@ type chart struct {
 	panels  []panel
 	columns int
 	height  vg.Length // of a panel
+	mark    string    // what points are marked for
 	reason  string    // why there are no panels
 }
 
@@ -107,6 +111,7 @@ type point struct {
 	x, y      float64
 	low, high float64 // of x
 	text      string
+	marked    bool // as the chart's mark says
 }
 
 const (
@@ -150,7 +155,8 @@ func (c Curve) roc(text func(Outcome) string) []point {
 		if o.OffCurve {
 			continue
 		}
-		p := point{x: 100 * o.FPR().value(), y: 100 * o.TPR().value(), text: text(o)}
+		p := o.point()
+		p.text = text(o)
 		if last := &points[len(points)-1]; len(points) > 1 && last.x == p.x && last.y == p.y {
 			if first, _, _ := strings.Cut(last.text, "–"); p.text != "" && first != "" {
 				last.text = first + "–" + p.text
@@ -163,6 +169,9 @@ func (c Curve) roc(text func(Outcome) string) []point {
 	}
 	return append(points, point{})
 }
+
+// point is the outcome's on a ROC curve.
+func (o Outcome) point() point { return point{x: 100 * o.FPR().value(), y: 100 * o.TPR().value()} }
 
 // curve is that of the detector, if there is one.
 func (d Device) curve(detector string) Curve {
@@ -191,14 +200,18 @@ func (r *Result) rocBurst() chart {
 func (r *Result) rocTTest() chart {
 	usual := traffic.PaperTTestScan().Threshold
 	lines := coloured(r.Devices, func(d Device) []point {
-		return d.curve("ttest").roc(func(o Outcome) string {
-			if o.Value != usual {
-				return ""
+		curve := d.curve("ttest")
+		points := curve.roc(func(Outcome) string { return "" })
+		for _, o := range curve.Outcomes {
+			if o.Value == usual && points != nil {
+				if i := slices.Index(points, o.point()); i >= 0 {
+					points[i].marked = true
+				}
 			}
-			return fmt.Sprintf("p < %g", usual)
-		})
+		}
+		return points
 	}, true)
-	c := chart{name: "roc-ttest", columns: 1, height: 3.4 * vg.Inch, reason: noROC}
+	c := chart{name: "roc-ttest", columns: 1, height: 3.4 * vg.Inch, mark: fmt.Sprintf("p < %g", usual), reason: noROC}
 	if len(lines) > 0 {
 		c.panels = []panel{{x: fprAxis, y: tprAxis, series: lines}}
 	}
@@ -387,6 +400,9 @@ func (c chart) write(path string) error {
 			}
 		}
 	}
+	if c.mark != "" {
+		entries = append(entries, figure.Entry{Name: c.mark, Sign: series{colour: figure.Text}.dot})
+	}
 	rows := (len(c.panels) + c.columns - 1) / c.columns
 	legend := figure.LegendHeight(entries)
 	plots := make([][]*plot.Plot, rows)
@@ -502,18 +518,18 @@ func (p panel) Plot(c draw.Canvas, plt *plot.Plot) {
 		c.StrokeLine2(mark, x(v), c.Min.Y, x(v), c.Max.Y)
 	}
 	text := draw.TextStyle{Color: figure.Text, Font: figure.Sans(6), Handler: plot.DefaultTextHandler}
-	for _, s := range p.series {
+	for _, s := range slices.Backward(p.series) { // the first is on top
 		at := func(p point) vg.Point { return vg.Point{X: x(p.x), Y: y(p.y)} }
 		if s.line {
 			// Between two settings of a detector lies whoever tosses a coin for
 			// them, on a line that this scale bends.
-			pieces := 1
-			if p.x.root {
-				pieces = 16
-			}
 			var bent []vg.Point
 			for i, to := range s.points {
 				from := s.points[max(0, i-1)]
+				pieces := 1
+				if p.x.root && math.Abs(from.x-to.x) > 0.2 && from.y != to.y {
+					pieces = 16
+				}
 				for k := range pieces {
 					part := float64(k+1) / float64(pieces)
 					bent = append(bent, at(point{x: from.x + part*(to.x-from.x), y: from.y + part*(to.y-from.y)}))
@@ -525,7 +541,7 @@ func (p panel) Plot(c draw.Canvas, plt *plot.Plot) {
 			if s.ranged {
 				c.StrokeLine2(draw.LineStyle{Color: s.colour, Width: 0.8}, x(p.low), y(p.y), x(p.high), y(p.y))
 			}
-			if !s.line || p.text != "" {
+			if !s.line || p.text != "" || p.marked {
 				s.dot(c, at(p))
 			}
 			if p.text != "" {

@@ -26,13 +26,13 @@ func (s Share) interval() (i stats.Interval, ok bool) {
 
 func (s Share) value() float64 { return float64(s.Part) / float64(max(1, s.Of)) }
 
-// percent is the share with its interval.
-func (s Share) percent() string {
+// percent is the share with its interval, to so many decimals.
+func (s Share) percent(decimals int) string {
 	i, ok := s.interval()
 	if !ok {
 		return inapplicable
 	}
-	return fmt.Sprintf("%.1f (%.1f-%.1f)", 100*s.value(), 100*i.Lower, 100*i.Upper)
+	return fmt.Sprintf("%.*f (%.*f-%.*f)", decimals, 100*s.value(), decimals, 100*i.Lower, decimals, 100*i.Upper)
 }
 
 // resultColumns are those of an outcome.
@@ -89,7 +89,7 @@ func (o Outcome) cells() table.Row {
 		alarms = fmt.Sprintf("%d in %.2f h", o.FalseAlarms, o.Hours)
 		rate = fmt.Sprintf("%.2f (%.2f-%.2f)", float64(o.FalseAlarms)/o.Hours, interval.Lower, interval.Upper)
 	}
-	return table.Row{o.Setting, found, o.TPR().percent(), alarmed, o.FPR().percent(), alarms, rate}
+	return table.Row{o.Setting, found, o.TPR().percent(1), alarmed, o.FPR().percent(2), alarms, rate}
 }
 
 func (c Curve) auc() string {
