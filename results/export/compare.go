@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 
+	"wakefuzz/internal/texttable"
 	"wakefuzz/results"
 )
 
@@ -81,13 +81,7 @@ func writeChanges(w io.Writer, c results.Comparison) error {
 	}
 	fmt.Fprintf(&b, "now: %s; %s\n\n", plain(ruleNow(c)), hit)
 
-	t := newTable()
-	t.AppendHeader(table.Row{"word", "voice", "was", "now", "hit"})
-	var config []table.ColumnConfig
-	for i := range 2 {
-		config = append(config, table.ColumnConfig{Number: 3 + i, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.SetColumnConfigs(config)
+	t := texttable.New(table.Row{"word", "voice", "was", "now", "hit"}, 1, 2, 5)
 	for _, change := range c.Changes {
 		if !c.Differs(change) {
 			continue
@@ -99,10 +93,10 @@ func writeChanges(w io.Writer, c results.Comparison) error {
 		t.AppendRow(table.Row{name, plain(change.Trial.Voice), share(change.Was), share(change.Now), changeOf(change)})
 	}
 	if t.Length() > 0 {
-		fmt.Fprintf(&b, "%s\n", render(t))
+		fmt.Fprintf(&b, "%s\n", texttable.Render(t))
 	}
 	a := results.Agreement{A: "was", B: "now", Plays: c.Agreement}
-	fmt.Fprintf(&b, "%s%s by what they were (down) and are now (across):\n%s\n", strings.ToUpper(subject(c)[:1]), subject(c)[1:], render(prettyAgreement(a)))
+	fmt.Fprintf(&b, "%s%s by what they were (down) and are now (across):\n%s\n", strings.ToUpper(subject(c)[:1]), subject(c)[1:], texttable.Render(prettyAgreement(a)))
 	gained, lost := 0, 0
 	for _, change := range c.Changes {
 		if change.Became() && change.Trial.Role == results.RoleWord {
