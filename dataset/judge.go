@@ -84,7 +84,8 @@ type Doubt struct {
 	Why string
 	// Labels says that the labels suffer.
 	Labels bool
-	// Open says that the doubt goes on at the end of the record.
+	// Open says that the doubt goes on at the end of the session, or of the
+	// record.
 	Open bool
 }
 
@@ -229,7 +230,6 @@ func (j *judge) session(entries []Entry, over bool) {
 	for i := range doubts {
 		if d := &doubts[i]; d.Open {
 			d.Span.End = max(d.Span.Start, s.now)
-			d.Open = !s.over
 		}
 	}
 	j.file(s, doubts)
