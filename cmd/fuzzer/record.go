@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -23,6 +21,7 @@ import (
 	"wakefuzz/internal/host"
 	"wakefuzz/oracle/traffic/live"
 	"wakefuzz/playback/speaker"
+	"wakefuzz/scan"
 	"wakefuzz/tts"
 	"wakefuzz/wordlists"
 )
@@ -72,7 +71,7 @@ Ctrl-C ends it in good order. The same command goes on with what is left.`,
 	cmd.Flags().DurationVar(&flags.length, "for", dataset.PaperLength, "how long in all, sessions before included; not for probing")
 	cmd.Flags().DurationVar(&flags.every, "every", 0, "the time from one play to the next (default 5m; probing 10s)")
 	cmd.Flags().DurationVar(&flags.stretch, "stretch", dataset.PaperStretch, "the length of a silent stretch, and of one with plays; for probing")
-	cmd.Flags().StringSliceVar(&flags.words, "words", nil, "the words to play, in turn (default the wake word; for probing with 50 common words)")
+	cmd.Flags().StringSliceVar(&flags.words, "words", nil, "the words to play, in turn (default the wake word; for probing with those of other assistants and 50 common words)")
 	cmd.Flags().StringArrayVar(&flags.sounds, "sound", nil, "a WAV `file` to play in turn with the words; several by repeating it")
 	cmd.Flags().StringVar(&flags.out, "out", "", "the dataset's `folder` (default datasets/NAME-KIND)")
 	return cmd
@@ -112,17 +111,23 @@ func (f recordFlags) plan(spec campaign.Spec) (dataset.Plan, error) {
 	return p, nil
 }
 
-// defaultWords are the wake word and, for probing, as many common words as the
-// paper chose by chance.
+// defaultWords are the wake word and, for probing, those of other assistants and
+// as many common words as the paper chose by chance.
 func defaultWords(kind dataset.Kind, spec campaign.Spec) []string {
 	words := []string{spec.WakeWord}
 	if kind != dataset.Probing {
 		return words
 	}
-	common := slices.DeleteFunc(wordlists.Common(), func(w string) bool { return slices.Contains(strings.Fields(spec.WakeWord), w) })
-	rng := rand.New(rand.NewPCG(spec.Seed, 0))
-	rng.Shuffle(len(common), func(i, j int) { common[i], common[j] = common[j], common[i] })
-	return append(words, common[:dataset.PaperProbingWords]...)
+	for _, w := range scan.KnownWakeWords {
+		if w != spec.WakeWord {
+			words = append(words, w)
+		}
+	}
+	draw := scan.Default()
+	draw.Seed = spec.Seed
+	draw.Probes = scan.ProbesSpec{WakeWords: words, Random: scan.RandomSpec{Words: dataset.PaperProbingWords}}
+	probes := draw.Plan(wordlists.Common()).Probes
+	return append(words, probes[len(probes)-1].Says...)
 }
 
 // record records, and tells what was.
