@@ -111,14 +111,11 @@ func (t TrafficSpec) MarshalYAML() (any, error) {
 // By is the section with another detector that waits for an upload as long as its
 // own does.
 func (t TrafficSpec) By(d Detector) TrafficSpec {
-	switch {
-	case d == t.Detector:
-	case d == DetectorBurst:
-		t.Burst.Latency = t.Calibrated.Latency
-	default:
-		t.Calibrated.Latency = t.Burst.Latency
+	latency := t.Calibrated.Latency
+	if t.Detector == DetectorBurst {
+		latency = t.Burst.Latency
 	}
-	t.Detector = d
+	t.Detector, t.Calibrated.Latency, t.Burst.Latency = d, latency, latency
 	return t
 }
 
