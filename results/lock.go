@@ -35,7 +35,17 @@ func acquire(dir string) (*lock, error) {
 	if err != nil {
 		return nil, explain(dir, err)
 	}
-	switch err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	// A runner that was killed while it started a program, such as a voice, holds
+	// it on until that program runs.
+	for range 20 {
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	switch {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		file.Close()
 		return nil, locked(dir)
