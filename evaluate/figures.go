@@ -264,9 +264,9 @@ func (r *Result) thresholds() chart {
 			continue
 		}
 		x := axis{label: "least volume in 3 s (paced kB)", min: 1, max: 200, log: true}
-		usual := 10.5
+		usual := float64(traffic.DefaultLine) / 1000
 		if detector == "volume" {
-			x.label, usual = "least volume in 3 s (kB)", 25
+			x.label, usual = "least volume in 3 s (kB)", float64(traffic.PlainVolumeRule().Bytes)/1000
 		}
 		c.panels = append(c.panels,
 			panel{title: detector, x: x, y: tprAxis, series: found, up: []float64{usual}},

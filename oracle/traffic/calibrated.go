@@ -35,9 +35,9 @@ func DefaultCalibratedRule() CalibratedRule {
 
 // The line, in paced bytes.
 const (
-	// defaultLine is for devices of which too little is known: 998 of a thousand
+	// DefaultLine is for devices of which too little is known: 998 of a thousand
 	// commands to Echos lie above it.
-	defaultLine = 10_500
+	DefaultLine = 10_500
 	// leastLine is the paper's rate of audio (section 4.1.1), 23 kbit/s,
 	// throughout a window: whatever the idle traffic is like, less isn't speech.
 	leastLine = 23 * 1000 / 8 * float64(pacedSlots*slotLength) / float64(time.Second)
@@ -87,7 +87,7 @@ func (r CalibratedRule) Judge(sound bench.Span, o bench.Observation, null *Null)
 
 // Judging is Judge for many plays that are compared with the same null.
 func (r CalibratedRule) Judging(null *Null) func(bench.Span, bench.Observation) (bench.Reading, PValue) {
-	line := float64(defaultLine)
+	line := float64(DefaultLine)
 	if null != nil {
 		line, _ = r.Line(null)
 	}
@@ -130,7 +130,7 @@ func (r CalibratedRule) Line(idle *Null) (bytes float64, notes []string) {
 	level := r.level(idle.unit)
 	line, enough := idle.Threshold(level)
 	if !enough {
-		line = max(defaultLine, math.Nextafter(idle.max(), math.Inf(1)))
+		line = max(DefaultLine, math.Nextafter(idle.max(), math.Inf(1)))
 		need := time.Duration(float64(time.Hour) / r.FalseAlarms)
 		if idle.learn().drifts.real() {
 			need *= 2
@@ -167,7 +167,7 @@ func (r CalibratedRule) Line(idle *Null) (bytes float64, notes []string) {
 func emptiest(stretches []audible) (bytes float64, ok bool) {
 	const fewest = 5
 	if len(stretches) < fewest {
-		return defaultLine, false
+		return DefaultLine, false
 	}
 	density := densityOf(stretches)
 	const steps = 200

@@ -334,7 +334,7 @@ func (p *part) comesInPhases() bool {
 			end = p.begins[i+1]
 		}
 		stretch := p.scores[begin:end]
-		if slices.Max(stretch) >= defaultLine {
+		if slices.Max(stretch) >= DefaultLine {
 			continue
 		}
 		begins = append(begins, len(ranks))
