@@ -248,7 +248,7 @@ func (j Judging) device(address capture.Address, probes []Probe, recordings []Re
 
 // pOf is the p-value of the windows, and 1 where there is none.
 func pOf(null *traffic.Null, windows []float64) float64 {
-	if p := null.Combine(windows); p.Known() {
+	if p := null.Permute(windows); p.Known() {
 		return p.Value
 	}
 	return 1

@@ -183,7 +183,7 @@ func (n *Null) Combine(plays []float64) PValue {
 	parts := n.learn().parts
 	for i := range parts {
 		part := &parts[i]
-		p = max(p, combined(part.scores, plays, held))
+		p = max(p, 1/float64(len(part.scores)+1), combined(part.scores, plays, held))
 		groups := part.groupsOf(len(plays))
 		const few = 20
 		if group := rank(groups, held); part.phased || group*float64(len(groups)+1) >= few {
@@ -193,12 +193,28 @@ func (n *Null) Combine(plays []float64) PValue {
 	return PValue{Value: p}
 }
 
+// Permute is the permutation test of Combine alone. It claims less than 1/(N+1)
+// too, and is for those who play again what they take for a reaction: what idle
+// traffic does only now and then, it hardly does at both times.
+func (n *Null) Permute(plays []float64) PValue {
+	if len(plays) == 0 || len(n.scores) == 0 {
+		return PValue{}
+	}
+	held, p := 0.0, 0.0
+	for _, s := range plays {
+		held += s
+	}
+	for _, part := range n.learn().parts {
+		p = max(p, combined(part.scores, plays, held))
+	}
+	return PValue{Value: p}
+}
+
 // combined is the permutation test. Draws go on until a hundred held as much (J.
 // Besag and P. Clifford, "Sequential Monte Carlo p-values", Biometrika 78, 1991),
-// or were more than enough to tell the least value that is claimed.
+// or were more than enough to tell one in as many as there are windows.
 func combined(idle []float32, plays []float64, held float64) float64 {
 	const enough, fewest, most = 100, 10_000, 100_000
-	floor := 1 / float64(len(idle)+1)
 	draws := min(max(2*len(idle), fewest), most)
 	pool := mixed{idle: idle, plays: plays, moved: make(map[int]int, 2*len(plays))}
 	// Other plays draw other windows, or they would all be wrong the same way.
@@ -207,11 +223,11 @@ func combined(idle []float32, plays []float64, held float64) float64 {
 	for draw := 1; draw <= draws; draw++ {
 		if pool.draw(rng) >= held {
 			if reached++; reached == enough {
-				return max(floor, enough/float64(draw))
+				return enough / float64(draw)
 			}
 		}
 	}
-	return max(floor, float64(reached+1)/float64(draws+1))
+	return float64(reached+1) / float64(draws+1)
 }
 
 // seedOf is a hash of the plays (FNV-1a).
