@@ -50,7 +50,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"path/filepath"
 	"slices"
 	"time"
@@ -110,20 +109,14 @@ func DefaultOptions() Options {
 // seconds.
 const longestWindow = 10 * time.Minute
 
-// The levels of noise that are of use: below quietest hardly a sample leaves
-// zero, above loudest the peaks are cut off.
-const (
-	quietest = -100
-	loudest  = -10
-)
-
 // Validate says which option can't be used, and why.
 func (o Options) Validate() error {
+	if err := playback.CheckNoise(o.NoiseDBFS); err != nil {
+		return fmt.Errorf("noise_dbfs: %w", err)
+	}
 	switch {
 	case o.Model == "":
 		return errors.New("model: missing; name a wake word's model, such as alexa_v0.1")
-	case !math.IsInf(o.NoiseDBFS, -1) && !(o.NoiseDBFS >= quietest && o.NoiseDBFS <= loudest):
-		return fmt.Errorf("noise_dbfs: %g is not between %d and %d, nor -.inf for none", o.NoiseDBFS, quietest, loudest)
 	case o.Window < frameStep:
 		return fmt.Errorf("window: %v is shorter than the %v between two scores", o.Window, frameStep)
 	case o.Window > longestWindow:
@@ -140,10 +133,10 @@ type Engine struct {
 	network *network // nil once closed
 	rested  memory   // after the lead-in
 
-	clock  bench.Instant // the end of the last frame
-	origin bench.Instant // the start of the first frame since the lead-in
-	signal signal        // what is yet to be heard
-	scores []float32     // one per frame from origin to clock
+	clock  bench.Instant   // the end of the last frame
+	origin bench.Instant   // the start of the first frame since the lead-in
+	signal playback.Signal // what is yet to be heard
+	scores []float32       // one per frame from origin to clock
 }
 
 var (
@@ -238,8 +231,8 @@ func (e *Engine) Play(ctx context.Context, cue playback.Cue) (playback.Sounding,
 	e.clock = e.clock.Add(time.Duration(e.network.leadIn()) * frameStep)
 	e.origin = e.clock
 	e.scores = e.scores[:0]
-	e.signal = newSignal(cue, e.options.NoiseDBFS)
-	phase := e.signal.phase()
+	e.signal = playback.NewSignal(cue, frameSamples, e.options.NoiseDBFS)
+	phase := e.signal.Phase()
 	start := e.origin.Add(phase)
 	sound := playback.Sounding{
 		Span:      bench.Span{Start: start, End: start.Add(cue.Clip.Duration())},
@@ -293,7 +286,10 @@ func (e *Engine) listen(ctx context.Context, until bench.Instant) error {
 		if e.clock >= until {
 			return nil
 		}
-		e.signal.read(e.network.frame())
+		frame := e.network.frame()
+		for i := range frame {
+			frame[i] = float32(e.signal.Next())
+		}
 		score, err := e.network.step()
 		if err != nil {
 			return fmt.Errorf("openwakeword: ONNX Runtime: %w", err)
