@@ -84,6 +84,8 @@ type Protocol interface {
 	// again from the start when a campaign is resumed: the same batches done
 	// give the same batch.
 	Next(done []Done) Batch
+	// Cost is what the protocol asks of a bench, before anything was played.
+	Cost(Facts) Cost
 }
 
 // Exhaustive plays every candidate so many times, in the last stage, in one

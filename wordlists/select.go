@@ -320,7 +320,7 @@ func (s *selector) draw(ctx context.Context, chosen []candidate) ([]Word, error)
 	var lots []candidate
 	err := s.each(list, func(w Word) {
 		if !in[w.Text] && s.refuse(w.Text) == filterNone {
-			lots = append(lots, candidate{Word: w, lot: lot("random", s.Seed, w.Text)})
+			lots = append(lots, candidate{Word: w, lot: Lot("random", s.Seed, w.Text)})
 		}
 	})
 	if err != nil {
@@ -375,7 +375,7 @@ func (s *selector) rank(words []Word) []candidate {
 	case OrderAlphabet:
 	case OrderShuffle:
 		for i := range ranked {
-			ranked[i].lot = lot("shuffle", s.Seed, ranked[i].Text)
+			ranked[i].lot = Lot("shuffle", s.Seed, ranked[i].Text)
 		}
 	default:
 		byMetric := distanceTo(s.Wake, phoneme.Metric(s.Selection.Order))
@@ -395,11 +395,11 @@ func distanceTo(wake Word, metric phoneme.Metric) func(Word) int {
 	return func(w Word) int { return metric.Distance(metric.Code(w.Text, w.Pronunciation()), code) }
 }
 
-// lot is a word's random number. Drawing and shuffling by a hash of seed and
+// Lot is a word's random number, another one for each purpose. Drawing and shuffling by a hash of seed and
 // word, rather than by a generator, gives the same result on every machine and
 // with every release of Go, whatever else is in the list: where a word comes or
 // goes, all others keep their order.
-func lot(purpose string, seed uint64, text string) uint64 {
+func Lot(purpose string, seed uint64, text string) uint64 {
 	h := make([]byte, 0, 64)
 	h = append(h, purpose...)
 	h = binary.BigEndian.AppendUint64(h, seed)

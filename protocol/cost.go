@@ -1,0 +1,156 @@
+package protocol
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Timing is how long a bench takes.
+type Timing struct {
+	// Gap is the silence between two clips of a segment.
+	Gap time.Duration
+	// Latency is how long after a clip's end a reaction to it is seen.
+	Latency time.Duration
+	// Window is how long after a clip's end a reaction counts as one to it: two
+	// seconds in the paper.
+	Window time.Duration
+	// Rest is what passes between the window of a play, or of a segment, and
+	// the next one.
+	Rest time.Duration
+	// Settle is what passes, instead of Rest, between a reaction and the next
+	// play.
+	Settle time.Duration
+}
+
+// DefaultTiming is that of a smart speaker: the paper's window, and the
+// campaign's default for how long a device is quiet before a play.
+func DefaultTiming() Timing {
+	return Timing{
+		Gap:     200 * time.Millisecond,
+		Latency: 300 * time.Millisecond,
+		Window:  2 * time.Second,
+		Rest:    2 * time.Second,
+		Settle:  8 * time.Second,
+	}
+}
+
+// Facts are what a cost is estimated from, before anything was played.
+type Facts struct {
+	Timing
+	// Clip is the mean length of a clip without the silence around it.
+	Clip time.Duration
+	// Hits is the share of words that the device reacts to at all, and Rate to
+	// what share of their plays. Of the 47,250 words of five and six phonemes
+	// 0.2 % wake a model of "alexa".
+	Hits, Rate float64
+}
+
+// Cost is what a protocol asks of a bench.
+type Cost struct {
+	// Plays is the number that is to be expected.
+	Plays int
+	// MostPlays is the number that is not exceeded, whatever the device does.
+	MostPlays int
+	// Bench is how long the expected plays take.
+	Bench time.Duration
+	// Characters is how many characters of text are spoken at most: each word
+	// once in each voice, since clips are kept. Services bill by them.
+	Characters int
+}
+
+// String is such as "47250 plays (at most 614250), 11.4 hours, 283500
+// characters".
+func (c Cost) String() string {
+	return fmt.Sprintf("%d plays (at most %d), %.1f hours, %d characters", c.Plays, c.MostPlays, c.Bench.Hours(), c.Characters)
+}
+
+// bill adds up expectations.
+type bill struct {
+	Facts
+	plays, seconds float64
+}
+
+// alone adds so many plays by themselves, so many of which draw a reaction.
+func (b *bill) alone(plays, reactions float64) {
+	b.plays += plays
+	b.seconds += plays*(b.Clip+b.Window).Seconds() + (plays-reactions)*b.Rest.Seconds() + reactions*b.Settle.Seconds()
+}
+
+// segments adds so many words in segments, so many of which draw a reaction,
+// and returns how many words become suspects.
+func (b *bill) segments(words, perSegment, reactions float64) (suspects float64) {
+	pitch := (b.Clip + b.Gap).Seconds()
+	before := math.Floor(max(0, (b.Window-b.Latency).Seconds()) / pitch)
+	after := math.Ceil(max(0, (b.Latency-b.Gap).Seconds()) / pitch)
+	b.plays += words
+	b.seconds += words*pitch + words/perSegment*(b.Window+b.Rest).Seconds() +
+		reactions*(b.Latency+b.Settle-time.Duration(after)*(b.Clip+b.Gap)).Seconds()
+	return reactions * (1 + before + after)
+}
+
+func (b *bill) cost(most int, candidates []Candidate) Cost {
+	characters := 0
+	for _, c := range candidates {
+		characters += len([]rune(c.Word.Text))
+	}
+	return Cost{
+		Plays:      int(math.Round(b.plays)),
+		MostPlays:  most,
+		Bench:      time.Duration(b.seconds * float64(time.Second)),
+		Characters: characters,
+	}
+}
+
+// once is how likely a word that reacts at all does so in one of the plays.
+func (f Facts) once(plays int) float64 { return 1 - math.Pow(1-f.Rate, float64(plays)) }
+
+func (e exhaustive) Cost(f Facts) Cost {
+	b := bill{Facts: f}
+	plays := float64(len(e.candidates) * e.plays)
+	b.alone(plays, plays*f.Hits*f.Rate)
+	return b.cost(len(e.candidates)*e.plays, e.candidates)
+}
+
+func (r rounds) Cost(f Facts) Cost {
+	b := bill{Facts: f}
+	words := float64(len(r.candidates))
+	hits := words * f.Hits
+	most := r.last.Plays
+	for _, plays := range r.Screens {
+		n := float64(plays)
+		b.alone(words*n, hits*n*f.Rate)
+		hits *= f.once(plays)
+		words = hits
+		most += plays
+	}
+	b.finish(hits, r.last)
+	return b.cost(most*len(r.candidates), r.candidates)
+}
+
+func (s sweep) Cost(f Facts) Cost {
+	b := bill{Facts: f}
+	words := float64(len(s.candidates))
+	found, left := 0.0, words*f.Hits
+	for range s.Passes {
+		found += b.screen(words-found, left, s.Segment, s.Alone)
+		left = words*f.Hits - found
+	}
+	b.finish(found, s.last)
+	return b.cost(len(s.candidates)*(s.Passes*(1+s.Alone)+s.last.Plays), s.candidates)
+}
+
+// screen adds words played in segments, with suspects played alone, and returns
+// how many of the hits among the words are confirmed.
+func (b *bill) screen(words, hits float64, perSegment, alone int) float64 {
+	reactions := hits * b.Rate
+	suspects := b.segments(words, float64(perSegment), reactions)
+	b.alone(suspects*float64(alone), reactions*float64(alone)*b.Rate)
+	return reactions * b.once(alone)
+}
+
+// finish adds the last stage.
+func (b *bill) finish(words float64, last Last) {
+	n := words * float64(last.Plays)
+	b.alone(n, n*b.Rate)
+}

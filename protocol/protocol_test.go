@@ -1,0 +1,418 @@
+package protocol_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"wakefuzz/phoneme"
+	"wakefuzz/protocol"
+	"wakefuzz/wordlists"
+)
+
+// words are candidates that sound as they are spelled: letters that name a
+// phone.
+func words(texts ...string) []protocol.Candidate {
+	var candidates []protocol.Candidate
+	for _, text := range texts {
+		phones := strings.ToUpper(strings.Join(strings.Split(text, ""), " "))
+		candidates = append(candidates, protocol.Candidate{
+			Word:  wordlists.Word{Text: text, Pronunciations: []phoneme.Pronunciation{phoneme.Pronunciation(phones)}},
+			Voice: "flite/kal16",
+		})
+	}
+	return candidates
+}
+
+func drawWords(t *rapid.T) []protocol.Candidate {
+	return words(rapid.SliceOfNDistinct(rapid.StringOfN(rapid.RuneFrom([]rune("bdfgklmnprst")), 2, 5, -1), 1, 40, rapid.ID[string]).Draw(t, "words")...)
+}
+
+func drawLast(t *rapid.T) protocol.Last {
+	plays := rapid.IntRange(1, 10).Draw(t, "plays")
+	return protocol.Last{Plays: plays, Hit: rapid.IntRange(0, plays).Draw(t, "hit")}
+}
+
+// kinds draw a protocol of each kind for the candidates.
+var kinds = map[string]func(*rapid.T, []protocol.Candidate, protocol.Last) protocol.Protocol{
+	"exhaustive": func(_ *rapid.T, c []protocol.Candidate, last protocol.Last) protocol.Protocol {
+		return protocol.Exhaustive(c, last.Plays)
+	},
+	"rounds": func(t *rapid.T, c []protocol.Candidate, last protocol.Last) protocol.Protocol {
+		return protocol.Rounds(c, protocol.RoundsOptions{Screens: rapid.SliceOfN(rapid.IntRange(1, 3), 1, 3).Draw(t, "screens")}, last)
+	},
+	"sweep": func(t *rapid.T, c []protocol.Candidate, last protocol.Last) protocol.Protocol {
+		return protocol.Sweep(c, rapid.Uint64().Draw(t, "seed"), protocol.SweepOptions{
+			Passes:  rapid.IntRange(1, 3).Draw(t, "passes"),
+			Segment: rapid.IntRange(1, 7).Draw(t, "segment"),
+			Batch:   rapid.IntRange(1, 50).Draw(t, "batch"),
+			Alone:   rapid.IntRange(1, 3).Draw(t, "alone"),
+		}, last)
+	},
+}
+
+// answer is what became of an item: any of its plays may have drawn a reaction,
+// or could not be measured.
+func answer(t *rapid.T, item protocol.Item) protocol.Result {
+	reacted := rapid.IntRange(0, item.Plays).Draw(t, "reacted")
+	return protocol.Result{Reacted: reacted, Quiet: rapid.IntRange(0, item.Plays-reacted).Draw(t, "quiet")}
+}
+
+// play runs a protocol with answers drawn at random to its end.
+func play(t *rapid.T, p protocol.Protocol, candidates int) []protocol.Done {
+	var done []protocol.Done
+	for batch := p.Next(nil); len(batch) > 0; batch = p.Next(done) {
+		if len(done) > 100*candidates {
+			t.Fatalf("no end after %d batches for %d words", len(done), candidates)
+		}
+		d := protocol.Done{Batch: batch}
+		for _, item := range batch {
+			d.Results = append(d.Results, answer(t, item))
+		}
+		done = append(done, d)
+	}
+	return done
+}
+
+func eachKind(t *testing.T, check func(*rapid.T, []protocol.Candidate, protocol.Last, protocol.Protocol)) {
+	for name, make := range kinds {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				candidates, last := drawWords(t), drawLast(t)
+				check(t, candidates, last, make(t, candidates, last))
+			})
+		})
+	}
+}
+
+// A campaign that resumes plans what it planned before.
+func TestBatchesAreRepeated(t *testing.T) {
+	eachKind(t, func(t *rapid.T, candidates []protocol.Candidate, _ protocol.Last, p protocol.Protocol) {
+		done := play(t, p, len(candidates))
+		for i := range done {
+			if again := p.Next(done[:i]); !reflect.DeepEqual(again, done[i].Batch) {
+				t.Fatalf("batch %d is %v, and the second time %v", i, done[i].Batch, again)
+			}
+		}
+	})
+}
+
+func TestBatchesAreInOrder(t *testing.T) {
+	eachKind(t, func(t *rapid.T, candidates []protocol.Candidate, _ protocol.Last, p protocol.Protocol) {
+		for _, d := range play(t, p, len(candidates)) {
+			seen, segment := map[string]bool{}, 0
+			for _, item := range d.Batch {
+				if seen[item.Word.Text] {
+					t.Fatalf("%q is twice in a batch", item.Word.Text)
+				}
+				seen[item.Word.Text] = true
+				if item.Plays < 1 || item.Segment > 0 && item.Plays != 1 {
+					t.Fatalf("%+v has %d plays", item, item.Plays)
+				}
+				if item.Segment != segment && item.Segment != segment+1 {
+					t.Fatalf("segment %d follows %d", item.Segment, segment)
+				}
+				segment = item.Segment
+			}
+		}
+	})
+}
+
+// Rates are taken from a number of plays that was fixed beforehand, or, where
+// the last stage may stop early, it stops where nothing more can change.
+func TestLastStageIsWhole(t *testing.T) {
+	eachKind(t, func(t *rapid.T, candidates []protocol.Candidate, last protocol.Last, p protocol.Protocol) {
+		asked, got := map[string]int{}, map[string]protocol.Result{}
+		for _, d := range play(t, p, len(candidates)) {
+			for i, item := range d.Batch {
+				if item.Stage != protocol.StageLast {
+					continue
+				}
+				text := item.Word.Text
+				if r := got[text]; last.Hit > 0 && (r.Reacted >= last.Hit || r.Quiet > last.Plays-last.Hit) {
+					t.Fatalf("%q is decided with %+v, and played again", text, r)
+				}
+				asked[text] += item.Plays
+				got[text] = protocol.Result{Reacted: got[text].Reacted + d.Results[i].Reacted, Quiet: got[text].Quiet + d.Results[i].Quiet}
+			}
+		}
+		for text, n := range asked {
+			r := got[text]
+			decided := last.Hit > 0 && (r.Reacted >= last.Hit || r.Quiet > last.Plays-last.Hit)
+			if n > last.Plays || n < last.Plays && !decided {
+				t.Fatalf("%q has %d plays in the last stage, of %d, with %+v", text, n, last.Plays, r)
+			}
+		}
+	})
+}
+
+// Only what was quiet alone is given up. What could not be measured is not a
+// no.
+func TestReactionsAreFollowedUp(t *testing.T) {
+	for _, kind := range []string{"rounds", "sweep"} {
+		t.Run(kind, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				candidates := drawWords(t)
+				p := kinds[kind](t, candidates, drawLast(t))
+				suspect, last := map[string]bool{}, map[string]bool{}
+				for _, d := range play(t, p, len(candidates)) {
+					for i, item := range d.Batch {
+						text, r := item.Word.Text, d.Results[i]
+						switch {
+						case item.Stage == protocol.StageLast:
+							last[text] = true
+						case kind == "rounds" || item.Segment == 0:
+							suspect[text] = r.Reacted > 0 || r.Measured() == 0
+						default:
+							suspect[text] = r.Reacted > 0
+						}
+					}
+				}
+				if !reflect.DeepEqual(only(suspect), last) {
+					t.Fatalf("%v are suspects at the end, and %v were played in the last stage", only(suspect), last)
+				}
+			})
+		})
+	}
+}
+
+func only(set map[string]bool) map[string]bool {
+	kept := map[string]bool{}
+	for text, in := range set {
+		if in {
+			kept[text] = true
+		}
+	}
+	return kept
+}
+
+// Every pass of a sweep plays every word that has not been confirmed, in
+// another order.
+func TestSweepPassesOverAllWords(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		candidates := drawWords(t)
+		passes := rapid.IntRange(1, 3).Draw(t, "passes")
+		p := protocol.Sweep(candidates, 1, protocol.SweepOptions{Passes: passes, Segment: 3, Batch: 10, Alone: 1}, protocol.Last{Plays: 2})
+		inSegments, last := map[string]int{}, map[string]bool{}
+		for _, d := range play(t, p, len(candidates)) {
+			for _, item := range d.Batch {
+				if item.Segment > 0 {
+					inSegments[item.Word.Text]++
+				}
+				last[item.Word.Text] = last[item.Word.Text] || item.Stage == protocol.StageLast
+			}
+		}
+		for _, c := range candidates {
+			if n := inSegments[c.Word.Text]; n > passes || n < passes && !last[c.Word.Text] {
+				t.Fatalf("%q is in %d segments of %d passes; last stage: %v", c.Word.Text, n, passes, last[c.Word.Text])
+			}
+		}
+	})
+}
+
+func ExampleSweep() {
+	p := protocol.Sweep(words("lks", "plks", "bnd", "gls", "fks"), 1,
+		protocol.SweepOptions{Passes: 1, Segment: 2, Batch: 10, Alone: 3}, protocol.Last{Plays: 10})
+	run := []protocol.Done{}
+	for batch := p.Next(run); len(batch) > 0; batch = p.Next(run) {
+		d := protocol.Done{Batch: batch}
+		var items []string
+		for _, item := range batch {
+			items = append(items, fmt.Sprintf("%d %s %s x%d", item.Segment, item.Word.Text, item.Stage, item.Plays))
+			r := protocol.Result{Quiet: item.Plays}
+			if item.Word.Text == "lks" {
+				r = protocol.Result{Reacted: item.Plays}
+			}
+			d.Results = append(d.Results, r)
+		}
+		fmt.Println(strings.Join(items, "; "))
+		run = append(run, d)
+	}
+	// Output:
+	// 1 lks screen x1; 1 gls screen x1; 2 fks screen x1; 2 plks screen x1; 3 bnd screen x1
+	// 0 lks screen x3
+	// 0 lks last x10
+}
+
+// All that a device reacts to is found, and nothing else, on a device that is
+// sure of itself.
+func TestSimulateFindsAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		candidates, last := drawWords(t), drawLast(t)
+		hits := map[string]bool{}
+		for _, c := range candidates {
+			hits[c.Word.Text] = rapid.Bool().Draw(t, "hit")
+		}
+		for name, make := range kinds {
+			run := protocol.Simulate(make(t, candidates, last), device(func(text string) float64 {
+				if hits[text] {
+					return 1
+				}
+				return 0
+			}))
+			curve := run.Curve(0.5, nil)
+			if got := curve[len(curve)-1].Found; got != len(only(hits)) || run.Words != len(candidates) {
+				t.Fatalf("%s finds %d of %d hits, with %d of %d words", name, got, len(only(hits)), run.Words, len(candidates))
+			}
+		}
+	})
+}
+
+func device(rate func(text string) float64) protocol.Device {
+	return protocol.Device{
+		Timing: protocol.DefaultTiming(),
+		Rate:   func(c protocol.Candidate) float64 { return rate(c.Word.Text) },
+		Clip:   func(protocol.Candidate) time.Duration { return 600 * time.Millisecond },
+		Seed:   1,
+	}
+}
+
+// script is a protocol of one batch.
+type script protocol.Batch
+
+func (s script) Next(done []protocol.Done) protocol.Batch {
+	if len(done) > 0 {
+		return nil
+	}
+	return protocol.Batch(s)
+}
+
+func (script) Cost(protocol.Facts) protocol.Cost { return protocol.Cost{} }
+
+// In a segment the words are suspects whose window a reaction falls into, and
+// those that have begun by then; the rest is played when the device has
+// settled.
+func TestSimulateSegment(t *testing.T) {
+	var batch protocol.Batch
+	for _, c := range words("b", "d", "k", "l", "m") {
+		batch = append(batch, protocol.Item{Candidate: c, Stage: protocol.StageScreen, Plays: 1, Segment: 1})
+	}
+	var got []protocol.Result
+	p := recorder{script(batch), &got}
+	timing := protocol.DefaultTiming()
+	timing.Window = time.Second
+	d := device(func(text string) float64 {
+		if text == "d" {
+			return 1
+		}
+		return 0
+	})
+	d.Timing = timing
+	d.Clip = func(protocol.Candidate) time.Duration { return 650 * time.Millisecond }
+	run := protocol.Simulate(p, d)
+
+	// They end at 0.65, 1.5 and 2.35 s. The reaction is at 1.8 s: b is over for
+	// more than a second, and k has begun at 1.7 s.
+	want := []protocol.Result{{Quiet: 1}, {Reacted: 1}, {Reacted: 1}, {Quiet: 1}, {Quiet: 1}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("results are %+v, want %+v", got, want)
+	}
+	rest := 2*d.Clip(protocol.Candidate{}) + timing.Gap + timing.Window + timing.Rest
+	if want := 1800*time.Millisecond + timing.Settle + rest; run.At != want || run.Plays != 5 || run.Words != 5 {
+		t.Errorf("%d plays of %d words took %v, want 5 of 5 in %v", run.Plays, run.Words, run.At, want)
+	}
+}
+
+// recorder keeps the results of the only batch.
+type recorder struct {
+	script
+	results *[]protocol.Result
+}
+
+func (r recorder) Next(done []protocol.Done) protocol.Batch {
+	if len(done) > 0 {
+		*r.results = done[0].Results
+	}
+	return r.script.Next(done)
+}
+
+// What a protocol says it would cost is what it does cost, where the device is
+// as was assumed.
+func TestCostIsWhatItTakes(t *testing.T) {
+	var texts []string
+	for i := range 4000 {
+		texts = append(texts, strings.Map(func(r rune) rune { return rune("bdfgklmnprst"[r-'0']) }, fmt.Sprintf("%04d", i)))
+	}
+	candidates := words(texts...)
+	facts := protocol.Facts{Timing: protocol.DefaultTiming(), Clip: 600 * time.Millisecond, Hits: 0.02, Rate: 0.7}
+	hits := map[string]bool{}
+	for i := range int(facts.Hits * float64(len(texts))) {
+		hits[texts[i]] = true
+	}
+	rate := func(text string) float64 {
+		if hits[text] {
+			return facts.Rate
+		}
+		return 0
+	}
+	last := protocol.Last{Plays: 10}
+	for name, p := range map[string]protocol.Protocol{
+		"exhaustive": protocol.Exhaustive(candidates, 2),
+		"rounds":     protocol.Rounds(candidates, protocol.RoundsOptions{Screens: []int{1, 2}}, last),
+		"sweep":      protocol.Sweep(candidates, 1, protocol.SweepOptions{Passes: 2}.WithDefaults(), last),
+	} {
+		cost, run := p.Cost(facts), protocol.Simulate(p, device(rate))
+		if off := float64(run.Plays)/float64(cost.Plays) - 1; off < -0.05 || off > 0.05 || run.Plays > cost.MostPlays {
+			t.Errorf("%s: %d plays, where %d were expected and at most %d", name, run.Plays, cost.Plays, cost.MostPlays)
+		}
+		if off := run.At.Seconds()/cost.Bench.Seconds() - 1; off < -0.05 || off > 0.05 {
+			t.Errorf("%s took %v, where %v was expected", name, run.At, cost.Bench)
+		}
+		if cost.Characters != 4*len(candidates) {
+			t.Errorf("%s speaks %d characters, want %d", name, cost.Characters, 4*len(candidates))
+		}
+	}
+}
+
+// No device makes a protocol play more than it says.
+func TestCostIsABound(t *testing.T) {
+	eachKind(t, func(t *rapid.T, candidates []protocol.Candidate, _ protocol.Last, p protocol.Protocol) {
+		plays := 0
+		for _, d := range play(t, p, len(candidates)) {
+			for _, item := range d.Batch {
+				plays += item.Plays
+			}
+		}
+		if most := p.Cost(protocol.Facts{}).MostPlays; plays > most {
+			t.Fatalf("%d plays, where %d are the most", plays, most)
+		}
+	})
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for want, err := range map[string]error{
+		"passes: -1":         protocol.SweepOptions{Passes: -1}.WithDefaults().Validate(),
+		"segment: 0":         protocol.SweepOptions{Passes: 1}.Validate(),
+		"screens: there":     protocol.RoundsOptions{}.Validate(),
+		"screens: a round":   protocol.RoundsOptions{Screens: []int{1, 0}}.Validate(),
+		"has no plays":       protocol.Last{}.Validate(),
+		"11 reactions in 10": protocol.Last{Plays: 10, Hit: 11}.Validate(),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want one with %q", err, want)
+		}
+	}
+}
+
+func TestWriteCurves(t *testing.T) {
+	hit := func(text string) float64 {
+		if text == "d" {
+			return 1
+		}
+		return 0
+	}
+	run := protocol.Simulate(protocol.Exhaustive(words("b", "d"), 10), device(hit))
+	var out strings.Builder
+	if err := protocol.WriteCurves(&out, []string{"exhaustive"}, [][]protocol.Point{run.Curve(0.5, nil)}); err != nil {
+		t.Fatal(err)
+	}
+	const want = "protocol,bench_hours,plays,words,found\n" +
+		"exhaustive,0.0000,0,0,0\nexhaustive,0.0422,20,2,1\nexhaustive,0.0422,20,2,1\n"
+	if out.String() != want {
+		t.Errorf("got %s, want %s", &out, want)
+	}
+}

@@ -1,0 +1,100 @@
+package protocol
+
+import "fmt"
+
+// key tells candidates apart.
+type key struct{ text, voice string }
+
+func (c Candidate) key() key { return key{c.Word.Text, c.Voice} }
+
+// standing is what the batches that are done say of a candidate.
+type standing struct {
+	inSegments int // how often it was played in a segment
+	alone      int // how often it was asked to be played alone, to screen it
+	screened   Result
+	// suspect: it may have been what the device reacted to in a segment.
+	suspect bool
+	// confirmed: it goes to the last stage.
+	confirmed bool
+	asked     int // plays of the last stage
+	last      Result
+}
+
+func (s *standing) add(item Item, r Result) {
+	switch {
+	case item.Stage == StageLast:
+		s.asked += item.Plays
+		s.last.Reacted += r.Reacted
+		s.last.Quiet += r.Quiet
+	case item.Segment > 0:
+		s.inSegments++
+		s.suspect = r.Reacted > 0
+		s.screened.Quiet += r.Quiet
+	default:
+		s.alone += item.Plays
+		s.screened.Reacted += r.Reacted
+		s.screened.Quiet += r.Quiet
+		// What could not be measured is not a no: a suspect remains one.
+		s.confirmed = s.confirmed || r.Reacted > 0 || s.suspect && r.Measured() == 0
+		s.suspect = false
+	}
+}
+
+// roster is the candidates of a protocol, and where each of them is.
+type roster struct {
+	candidates []Candidate
+	place      map[key]int
+}
+
+func newRoster(candidates []Candidate) roster {
+	r := roster{candidates, make(map[key]int, len(candidates))}
+	for i, c := range candidates {
+		if _, twice := r.place[c.key()]; twice {
+			panic(fmt.Sprintf("protocol: %q in voice %q is a candidate twice", c.Word.Text, c.Voice))
+		}
+		r.place[c.key()] = i
+	}
+	return r
+}
+
+// standings are those of all candidates. A batch of other candidates is the
+// caller's error.
+func (r roster) standings(done []Done) []standing {
+	all := make([]standing, len(r.candidates))
+	for _, d := range done {
+		d.check()
+		for i, item := range d.Batch {
+			place, known := r.place[item.key()]
+			if !known {
+				panic(fmt.Sprintf("protocol: %q in voice %q is no candidate", item.Word.Text, item.Voice))
+			}
+			all[place].add(item, d.Results[i])
+		}
+	}
+	return all
+}
+
+// finish is what is left to play of the last stage.
+func (r roster) finish(last Last, all []standing) Batch {
+	var batch Batch
+	for i, s := range all {
+		if !s.confirmed {
+			continue
+		}
+		if plays := last.next(s.asked, s.last); plays > 0 {
+			batch = append(batch, Item{Candidate: r.candidates[i], Stage: StageLast, Plays: plays})
+		}
+	}
+	return batch
+}
+
+// confirm is the suspects, each to be played alone.
+func (r roster) confirm(plays int, all []standing) Batch {
+	var batch Batch
+	for i, s := range all {
+		if s.suspect {
+			batch = append(batch, Item{Candidate: r.candidates[i], Stage: StageScreen, Plays: plays})
+		}
+	}
+	return batch
+}

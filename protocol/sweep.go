@@ -1,0 +1,129 @@
+package protocol
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"wakefuzz/wordlists"
+)
+
+// SweepOptions say how often and in what portions a sweep goes over the words.
+type SweepOptions struct {
+	// Passes is how often words are played that have not been confirmed, each
+	// time in another order.
+	Passes int `yaml:"passes,omitempty"`
+	// Segment is how many words are played back to back. Words of five or six
+	// phonemes are a little under a second each, with the gap between them.
+	Segment int `yaml:"segment,omitempty"`
+	// Batch is how many words of a pass are played before what they drew is
+	// followed up.
+	Batch int `yaml:"batch,omitempty"`
+	// Alone is how often a suspect is played by itself. It goes to the last
+	// stage if the device reacts at least once.
+	Alone int `yaml:"alone,omitempty"`
+}
+
+// WithDefaults fills in what is left out: one pass, segments of about a minute,
+// batches of about three quarters of an hour, suspects alone three times.
+//
+// A word that reacts to half of its plays passes three plays alone seven times
+// in eight, and one play every second time. There are few suspects, so that
+// their plays cost little.
+func (o SweepOptions) WithDefaults() SweepOptions {
+	return SweepOptions{
+		Passes:  cmp.Or(o.Passes, 1),
+		Segment: cmp.Or(o.Segment, 60),
+		Batch:   cmp.Or(o.Batch, 3000),
+		Alone:   cmp.Or(o.Alone, 3),
+	}
+}
+
+// Validate names the key at fault.
+func (o SweepOptions) Validate() error {
+	for _, number := range []struct {
+		key string
+		n   int
+	}{{"passes", o.Passes}, {"segment", o.Segment}, {"batch", o.Batch}, {"alone", o.Alone}} {
+		if number.n < 1 {
+			return fmt.Errorf("%s: %d is less than 1", number.key, number.n)
+		}
+	}
+	return nil
+}
+
+// Sweep plays all candidates in segments, in an order shuffled by the seed. What
+// may have caused a reaction is played alone, and what reacts alone is played
+// in the last stage. Each batch begins with what the one before it drew, so
+// that a night that ends early has rates of all that it found.
+//
+// A further pass plays what has not been confirmed, in another order. It finds
+// words that react only now and then, and takes up those that could not be
+// measured. One pass finds, of words with a rate of r, the share r(1-(1-r)^a)
+// with a plays alone.
+//
+// A sweep misses words that need silence before them, and makes suspects of
+// words that react only together with a neighbour; alone those are quiet.
+func Sweep(candidates []Candidate, seed uint64, o SweepOptions, last Last) Protocol {
+	mustBeValid(o.Validate(), last.Validate())
+	s := sweep{newRoster(candidates), o, last, nil}
+	for pass := range o.Passes {
+		s.orders = append(s.orders, shuffled(candidates, fmt.Sprintf("sweep %d", pass+1), seed))
+	}
+	return s
+}
+
+type sweep struct {
+	roster
+	SweepOptions
+	last   Last
+	orders [][]int // of the candidates, for each pass
+}
+
+func (s sweep) Next(done []Done) Batch {
+	all := s.standings(done)
+	batch := s.finish(s.last, all)
+	batch = append(batch, s.confirm(s.Alone, all)...)
+	return append(batch, segments(s.fresh(all), s.Segment)...)
+}
+
+// fresh are the next words of a pass. A suspect waits: whether it is confirmed
+// is known before the pass is over, or else it is the last of the pass.
+func (s sweep) fresh(all []standing) []Item {
+	var items []Item
+	for pass, order := range s.orders {
+		for _, i := range order {
+			if st := all[i]; st.inSegments > pass || st.suspect || st.confirmed {
+				continue
+			}
+			items = append(items, Item{Candidate: s.candidates[i], Stage: StageScreen, Plays: 1})
+			if len(items) == s.Batch {
+				return items
+			}
+		}
+		if len(items) > 0 {
+			return items
+		}
+	}
+	return nil
+}
+
+// segments numbers items in segments of so many words, the last one shorter.
+func segments(items []Item, words int) []Item {
+	for i := range items {
+		items[i].Segment = 1 + i/words
+	}
+	return items
+}
+
+// shuffled is the places of the candidates in a random order.
+func shuffled(candidates []Candidate, purpose string, seed uint64) []int {
+	lots := make([]uint64, len(candidates))
+	order := make([]int, len(candidates))
+	for i, c := range candidates {
+		order[i] = i
+		lots[i] = wordlists.Lot(purpose, seed, c.Word.Text+"\x00"+c.Voice)
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(lots[a], lots[b]), cmp.Compare(a, b)) })
+	return order
+}
