@@ -1,7 +1,7 @@
 // Package stats holds the statistics that judging and reporting need: intervals
-// of proportions, rates and areas under curves, a few tests, and the control of
-// false discoveries. All of it is pure, and checked against scipy and
-// statsmodels (scripts/stats-golden.py).
+// of proportions, rates, rank correlations and areas under curves, exact tests,
+// the control of false discoveries, and an alarm for what drifts. All of it is
+// pure, and checked against scipy and statsmodels (scripts/stats-golden.py).
 //
 // Intervals are two-sided, of 95 % where no level is asked for. A number that
 // can't be had, such as a mean of nothing, is stated by each function; none of
@@ -9,7 +9,6 @@
 package stats
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -112,33 +111,6 @@ func MannWhitney(x, y []float64) float64 {
 	return min(1, math.Erfc(z/math.Sqrt2))
 }
 
-type ranking struct {
-	of   []float64 // the rank of each value, from 1; equal values share the mean of theirs
-	ties float64   // Σ t³−t over groups of t equal values
-}
-
-func midranks(values []float64) ranking {
-	order := make([]int, len(values))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
-	r := ranking{of: make([]float64, len(values))}
-	for i := 0; i < len(order); {
-		j := i
-		for j < len(order) && values[order[j]] == values[order[i]] {
-			j++
-		}
-		for _, k := range order[i:j] {
-			r.of[k] = float64(i+1+j) / 2
-		}
-		t := float64(j - i)
-		r.ties += t*t*t - t
-		i = j
-	}
-	return r
-}
-
 // AUC is the area under the ROC curve of scores that should be higher for the
 // positive cases than for the negative ones: how likely a positive one scores
 // higher than a negative one, ties counting half. Its interval is that of
@@ -202,16 +174,18 @@ func Variance(values []float64) float64 {
 // share of false ones among them at q, where the p-values are independent or
 // positively dependent (Y. Benjamini and Y. Hochberg, "Controlling the false
 // discovery rate", J. R. Stat. Soc. B 57, 1995).
-func BenjaminiHochberg(p []float64) []float64 {
-	order := make([]int, len(p))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
+func BenjaminiHochberg(p []float64) []float64 { return BenjaminiHochbergOf(len(p), p) }
+
+// BenjaminiHochbergOf adjusts the p-values of those of m hypotheses that were
+// tested. All others count as p-values of 1: whatever chose which to test, such
+// as a round that sorted words out, may have looked at them. m is never taken
+// to be less than there are p-values.
+func BenjaminiHochbergOf(m int, p []float64) []float64 {
+	m = max(m, len(p))
 	adjusted := make([]float64, len(p))
 	least := 1.0
-	for i, k := range slices.Backward(order) {
-		least = min(least, p[k]*float64(len(p))/float64(i+1))
+	for i, k := range slices.Backward(ascending(p)) {
+		least = min(least, p[k]*float64(m)/float64(i+1))
 		adjusted[k] = least
 	}
 	return adjusted

@@ -41,6 +41,33 @@ func TestAgreesWithScipyAndStatsmodels(t *testing.T) {
 			AUC  [3]float64
 		}
 		Discoveries []struct{ P, Adjusted []float64 }
+		Selections  []struct {
+			M           int
+			P, Adjusted []float64
+		}
+		Tables []struct {
+			K1, N1, K2, N2 int
+			Greater        float64
+			TwoSided       float64 `json:"two_sided"`
+		}
+		Binomials []struct {
+			K, N       int
+			P, Greater float64
+			TwoSided   float64 `json:"two_sided"`
+		}
+		Pairs []struct {
+			First, Second int
+			P             float64
+		}
+		Ranks []struct {
+			A, B, Y         []float64
+			Rho, Difference [3]float64
+		}
+		Cusums []struct {
+			P         float64
+			Up, Limit int
+			Plays     float64
+		}
 	}
 	data, err := os.ReadFile("testdata/golden.json")
 	if err != nil {
@@ -77,8 +104,40 @@ func TestAgreesWithScipyAndStatsmodels(t *testing.T) {
 			near(t, "the adjusted p", p, c.Adjusted[i])
 		}
 	}
+	for _, c := range golden.Selections {
+		for i, p := range stats.BenjaminiHochbergOf(c.M, c.P) {
+			near(t, "the adjusted p of a selection", p, c.Adjusted[i])
+		}
+	}
+	for _, c := range golden.Tables {
+		near(t, "Fisher's one-sided p", stats.FisherGreater(c.K1, c.N1, c.K2, c.N2), c.Greater)
+		near(t, "Fisher's two-sided p", stats.FisherTwoSided(c.K1, c.N1, c.K2, c.N2), c.TwoSided)
+	}
+	for _, c := range golden.Binomials {
+		near(t, "the binomial's one-sided p", stats.BinomialGreater(c.K, c.N, c.P), c.Greater)
+		near(t, "the binomial's two-sided p", stats.BinomialTwoSided(c.K, c.N, c.P), c.TwoSided)
+	}
+	for _, c := range golden.Pairs {
+		near(t, "McNemar's p", stats.McNemar(c.First, c.Second), c.P)
+	}
+	for _, c := range golden.Ranks {
+		rho, interval := stats.Spearman(c.A, c.Y)
+		near(t, "the rank correlation", rho, c.Rho[0])
+		near(t, "its lower end", interval.Lower, c.Rho[1])
+		near(t, "its upper end", interval.Upper, c.Rho[2])
+		difference, interval := stats.SpearmanDifference(c.A, c.B, c.Y)
+		near(t, "the difference of two", difference, c.Difference[0])
+		near(t, "its lower end", interval.Lower, c.Difference[1])
+		near(t, "its upper end", interval.Upper, c.Difference[2])
+	}
+	for _, c := range golden.Cusums {
+		near(t, "the run length", (&stats.Cusum{Up: c.Up, Limit: c.Limit}).RunLength(c.P), c.Plays)
+	}
 	if n := len(golden.Proportions) + len(golden.Rates) + len(golden.Student) + len(golden.Samples); n < 500 {
 		t.Errorf("only %d golden cases", n)
+	}
+	if n := len(golden.Tables) + len(golden.Binomials) + len(golden.Pairs) + len(golden.Ranks) + len(golden.Cusums); n < 600 {
+		t.Errorf("only %d golden cases of tables, ranks and alarms", n)
 	}
 }
 
@@ -100,6 +159,21 @@ func TestOfNothing(t *testing.T) {
 	}
 	if got := stats.BenjaminiHochberg(nil); len(got) != 0 {
 		t.Errorf("no p-values adjust to %v", got)
+	}
+	for name, p := range map[string]float64{
+		"two tables of nothing":        stats.FisherGreater(0, 0, 0, 0),
+		"nothing beside something":     stats.FisherTwoSided(0, 0, 3, 5),
+		"something beside nothing":     stats.FisherGreater(3, 5, 0, 0),
+		"none of none":                 stats.BinomialTwoSided(0, 0, 0.3),
+		"none at a rate of 0":          stats.BinomialGreater(0, 10, 0),
+		"all at a rate of 1":           stats.BinomialTwoSided(10, 10, 1),
+		"pairs that are all alike":     stats.McNemar(0, 0),
+		"a selection without p-values": 1 - float64(len(stats.BenjaminiHochbergOf(100, nil))),
+		"of fewer than there are":      stats.BenjaminiHochbergOf(0, []float64{1})[0],
+	} {
+		if p != 1 {
+			t.Errorf("%s have p = %g", name, p)
+		}
 	}
 	if got := stats.BlockBootstrap(nil, 5, 100, 1); got != (stats.Interval{}) {
 		t.Errorf("the mean of nothing is in %v", got)
