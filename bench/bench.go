@@ -84,6 +84,9 @@ type Observation struct {
 	Watched Span
 	// Scores holds an engine's score per frame. Empty for other oracles.
 	Scores Series
+	// Detections holds when an engine said that it had heard its wake word, of
+	// engines that tell no scores. Empty for other oracles.
+	Detections []Instant
 	// Edges holds a light's changes. The first stands at the beginning of the
 	// watched span and says whether the light was lit then. Empty for other
 	// oracles.

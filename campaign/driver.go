@@ -35,6 +35,9 @@ const (
 // Drivers are the drivers that a spec may name, by their names.
 type Drivers map[string]struct {
 	Kind Kind
+	// Scoreless says that an engine tells when it hears its wake word, and no
+	// scores that a rule could judge.
+	Scoreless bool
 	// Options makes new options with their defaults set.
 	Options func() Options
 }
@@ -42,9 +45,10 @@ type Drivers map[string]struct {
 // Driver is a driver's section of the spec: the key "driver" with its name,
 // and beside it the driver's own keys.
 type Driver struct {
-	Name    string
-	Kind    Kind
-	Options Options
+	Name      string
+	Kind      Kind
+	Scoreless bool
+	Options   Options
 }
 
 type driversKey struct{}
@@ -73,7 +77,7 @@ func (d *Driver) UnmarshalYAML(ctx context.Context, node ast.Node) error {
 		known := strings.Join(slices.Sorted(maps.Keys(drivers)), ", ")
 		return &yaml.SyntaxError{Message: fmt.Sprintf("driver %q is not one of: %s", d.Name, known), Token: node.GetToken()}
 	}
-	d.Kind, d.Options = driver.Kind, driver.Options()
+	d.Kind, d.Scoreless, d.Options = driver.Kind, driver.Scoreless, driver.Options()
 	return yaml.NodeToValue(&own, d.Options, yaml.Strict())
 }
 

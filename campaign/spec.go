@@ -375,6 +375,9 @@ func (s Spec) validateJudge() error {
 	if !(s.Judge.HitRate > 0 && s.Judge.HitRate <= 1) {
 		return fmt.Errorf("judge.hit_rate: %g is not in (0, 1]", s.Judge.HitRate)
 	}
+	if e := s.Bench.Engine; e != nil && e.Scoreless && s.Judge.Engine != engine.DefaultRule() {
+		return fmt.Errorf("judge.engine: the driver %s tells no scores to judge; leave it out, and set the threshold where the engine runs", e.Name)
+	}
 	for _, rule := range s.rules() {
 		if err := rule.Validate(); err != nil {
 			return fmt.Errorf("judge.%s.%w", rule.oracle, err)
@@ -485,9 +488,17 @@ type judge interface {
 	Judge(sound bench.Span, o bench.Observation) bench.Reading
 }
 
+// engineRule is how an engine's observations are judged.
+func (s Spec) engineRule() judge {
+	if e := s.Bench.Engine; e != nil && e.Scoreless {
+		return engine.Detected{}
+	}
+	return s.Judge.Engine
+}
+
 // rules are those of the oracles that the bench has.
 func (s Spec) rules() []rule {
-	all := []rule{{engine.Name, s.Judge.Engine}, {light.Name, s.Judge.Light}, {traffic.Name, s.Judge.Traffic}}
+	all := []rule{{engine.Name, s.engineRule()}, {light.Name, s.Judge.Light}, {traffic.Name, s.Judge.Traffic}}
 	return slices.DeleteFunc(all, func(r rule) bool { return !slices.Contains(s.Bench.oracles(), r.oracle) })
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"wakefuzz/bench"
 	"wakefuzz/campaign"
 	"wakefuzz/oracle/engine/openwakeword"
 )
@@ -19,9 +20,10 @@ var drivers = campaign.Drivers{
 		o := openwakeword.DefaultOptions()
 		return &o
 	}},
-	"speaker": {Kind: campaign.KindPlayer, Options: func() campaign.Options { return new(noOptions) }},
-	"lamp":    {Kind: campaign.KindLight, Options: func() campaign.Options { return new(noOptions) }},
-	"tap":     {Kind: campaign.KindTraffic, Options: func() campaign.Options { return new(noOptions) }},
+	"listener": {Kind: campaign.KindEngine, Scoreless: true, Options: func() campaign.Options { return new(noOptions) }},
+	"speaker":  {Kind: campaign.KindPlayer, Options: func() campaign.Options { return new(noOptions) }},
+	"lamp":     {Kind: campaign.KindLight, Options: func() campaign.Options { return new(noOptions) }},
+	"tap":      {Kind: campaign.KindTraffic, Options: func() campaign.Options { return new(noOptions) }},
 }
 
 // noOptions are those of a driver that has none.
@@ -61,6 +63,19 @@ func TestDefaultsAreThePapers(t *testing.T) {
 	}
 	if spec = parse(t, strings.Replace(smallSpec, "protocol:\n  plays: 4\n", "", 1)); spec.Protocol.Plays != 10 {
 		t.Errorf("%d plays a word, want the paper's 10", spec.Protocol.Plays)
+	}
+}
+
+// An engine that tells no scores is judged by what it said.
+func TestAnEngineWithoutScores(t *testing.T) {
+	const engine = "driver: openwakeword\n    model: alexa_v0.1"
+	rules := parse(t, strings.Replace(smallSpec, engine, "driver: listener", 1)).Rules()
+	if rules.Text != "engine says so" {
+		t.Errorf("the rule is %q", rules.Text)
+	}
+	o := bench.Observation{Oracle: "engine", Watched: bench.Span{End: 9}, Detections: []bench.Instant{7}}
+	if v := rules.Judge(bench.Span{End: 5}, []bench.Observation{o}); v.State != bench.Reacted {
+		t.Errorf("a detection is judged as %v", v.State)
 	}
 }
 
@@ -115,6 +130,7 @@ func TestBadSpecs(t *testing.T) {
 		"hit rate of nothing":    {smallSpec + "judge:\n  hit_rate: 0\n", []string{"judge.hit_rate"}},
 		"hit rate not a number":  {smallSpec + "judge:\n  hit_rate: .nan\n", []string{"judge.hit_rate"}},
 		"threshold":              {smallSpec + "judge:\n  engine: {threshold: 1.5}\n", []string{"judge.engine.threshold"}},
+		"threshold of nothing":   {replace("driver: openwakeword\n    model: alexa_v0.1", "driver: listener") + "judge:\n  engine: {threshold: 0.7}\n", []string{"judge.engine", "listener"}},
 		"patience":               {smallSpec + "judge:\n  engine: {patience: 0}\n", []string{"judge.engine.patience"}},
 		"metric":                 {smallSpec + "rank:\n  metric: soundex\n", []string{"soundex", "double-metaphone"}},
 		"order":                  {smallSpec + "rank:\n  order: luck\n", []string{"luck", "lower-bound"}},

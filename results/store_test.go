@@ -286,7 +286,7 @@ func TestAttemptsCanBeAppendedWhileTheyAreRead(t *testing.T) {
 func TestANewerSchemaIsRefused(t *testing.T) {
 	s, dir := create(t, plan(1, 1))
 	closing(t, s)
-	rewrite(t, dir, "header", "schema", binary.BigEndian.AppendUint32(nil, 3))
+	rewrite(t, dir, "header", "schema", binary.BigEndian.AppendUint32(nil, 4))
 	if _, err := results.Open(dir); !errors.Is(err, results.ErrNewerSchema) {
 		t.Errorf("open: %v", err)
 	}

@@ -23,7 +23,8 @@ import (
 //
 //	1  the beginning
 //	2  an observation's fields 10 to 12; packets and clock
-const schema = 2
+//	3  an observation's field 13
+const schema = 3
 
 // maxRecord is the longest record in bytes, and maxPlays the most plays of a
 // plan: far above any campaign, and low enough that a hostile file can't take
@@ -102,7 +103,8 @@ type wireAttempt struct {
 // if lit; the first counts from WatchedStart. Edges holds them as varints.
 // OldEdges, of schema 1, counts all of them from WatchedStart, and had no room
 // for more than 1024. Packets is how many packets the bench's traffic holds in
-// the watched span, or 0 where the observation is not of packets.
+// the watched span, or 0 where the observation is not of packets. Detections
+// holds varints: the nanoseconds after the detection before, or WatchedStart.
 type wireObservation struct {
 	Oracle       string  `cbor:"1,keyasint"`
 	WatchedStart int64   `cbor:"2,keyasint,omitempty"`
@@ -116,6 +118,7 @@ type wireObservation struct {
 	Packets      int     `cbor:"10,keyasint,omitempty"`
 	Dropped      uint64  `cbor:"11,keyasint,omitempty"`
 	Edges        []byte  `cbor:"12,keyasint,omitempty"`
+	Detections   []byte  `cbor:"13,keyasint,omitempty"`
 }
 
 type wireVoid struct {
@@ -350,6 +353,7 @@ func encodeAttempt(a storedAttempt, place int) wireAttempt {
 			Detail:       text(o.Detail),
 			Dropped:      o.Dropped,
 			Edges:        packEdges(o.Edges, o.Watched.Start),
+			Detections:   packInstants(o.Detections, o.Watched.Start),
 		})
 	}
 	for i, n := range a.packets {
@@ -400,6 +404,10 @@ func decodeAttempt(body []byte, p *plan) (storedAttempt, error) {
 		if err != nil {
 			return storedAttempt{}, err
 		}
+		detections, err := unpackInstants(o.Detections, bench.Instant(o.WatchedStart))
+		if err != nil {
+			return storedAttempt{}, err
+		}
 		if len(o.OldEdges) > 0 {
 			edges = unpackOldEdges(o.OldEdges, bench.Instant(o.WatchedStart))
 		}
@@ -410,13 +418,14 @@ func decodeAttempt(body []byte, p *plan) (storedAttempt, error) {
 			a.packets[i] = o.Packets
 		}
 		a.Observations[i] = bench.Observation{
-			Oracle:  o.Oracle,
-			Watched: bench.Span{Start: bench.Instant(o.WatchedStart), End: bench.Instant(o.WatchedEnd)},
-			Scores:  bench.Series{Start: bench.Instant(o.ScoresStart), Step: time.Duration(o.ScoresStep), Values: scores},
-			Fault:   bench.Fault(o.Fault),
-			Detail:  o.Detail,
-			Edges:   edges,
-			Dropped: o.Dropped,
+			Oracle:     o.Oracle,
+			Watched:    bench.Span{Start: bench.Instant(o.WatchedStart), End: bench.Instant(o.WatchedEnd)},
+			Scores:     bench.Series{Start: bench.Instant(o.ScoresStart), Step: time.Duration(o.ScoresStep), Values: scores},
+			Fault:      bench.Fault(o.Fault),
+			Detail:     o.Detail,
+			Edges:      edges,
+			Dropped:    o.Dropped,
+			Detections: detections,
 		}
 	}
 	return a, unpackHash(a.Clip[:], w.Clip)
@@ -546,6 +555,29 @@ func unpackEdges(packed []byte, last bench.Instant) ([]bench.Edge, error) {
 		edges = append(edges, bench.Edge{At: last, Lit: after&1 == 1})
 	}
 	return edges, nil
+}
+
+func packInstants(instants []bench.Instant, last bench.Instant) []byte {
+	var packed []byte
+	for _, at := range instants {
+		packed = binary.AppendVarint(packed, int64(at.Sub(last)))
+		last = at
+	}
+	return packed
+}
+
+func unpackInstants(packed []byte, last bench.Instant) ([]bench.Instant, error) {
+	var instants []bench.Instant
+	for len(packed) > 0 {
+		after, n := binary.Varint(packed)
+		if n <= 0 {
+			return nil, errors.New("detections that end in the middle of one")
+		}
+		packed = packed[n:]
+		last = last.Add(time.Duration(after))
+		instants = append(instants, last)
+	}
+	return instants, nil
 }
 
 func unpackOldEdges(packed []int64, start bench.Instant) []bench.Edge {

@@ -92,8 +92,9 @@ func FuzzDecodeAttempt(f *testing.F) {
 				Oracle: "engine", Watched: bench.Span{Start: 1, End: 2}, Fault: bench.FaultOracle, Detail: "x",
 				Scores: bench.Series{Start: 1, Step: 80e6, Values: []float32{0, 0.5, 1}},
 				Edges:  []bench.Edge{{At: -5, Lit: true}, {At: 7}},
-			}, {Oracle: "traffic", Dropped: 3}},
-		}, packets: []int{0, 9}},
+			}, {Oracle: "traffic", Dropped: 3},
+				{Oracle: "engine", Watched: bench.Span{Start: 1, End: 9}, Detections: []bench.Instant{-3, 8}}},
+		}, packets: []int{0, 9, 0}},
 	}, func(a storedAttempt) wireAttempt { return encodeAttempt(a, p.places[a.Play.Trial]) },
 		func(body []byte) (storedAttempt, error) {
 			a, err := decodeAttempt(body, p)
@@ -163,9 +164,10 @@ func TestTheSchemaIsWhatItWas(t *testing.T) {
 				Observations: []bench.Observation{
 					{Oracle: "e", Scores: bench.Series{Start: 1, Step: 2, Values: []float32{1}}},
 					{Oracle: "l", Edges: []bench.Edge{{At: 2}, {At: 5, Lit: true}}, Dropped: 4},
+					{Oracle: "s", Watched: bench.Span{Start: 1}, Detections: []bench.Instant{2, 5}},
 				},
 			}, []int{0, 9}}, 1),
-			"\xa9\x01\x01\x02\x01\x03\x02\x04\x01\x05\x03\x07\x07\x0c\xf9\xb8\x00\x0ear\x11\x82\xa4\x01ae\x04\x01\x05\x02\x06D\x00\x00\x80?\xa4\x01al\x0a\x09\x0b\x04\x0cB\x08\x0e",
+			"\xa9\x01\x01\x02\x01\x03\x02\x04\x01\x05\x03\x07\x07\x0c\xf9\xb8\x00\x0ear\x11\x83\xa4\x01ae\x04\x01\x05\x02\x06D\x00\x00\x80?\xa4\x01al\x0a\x09\x0b\x04\x0cB\x08\x0e\xa3\x01as\x02\x01\x0dB\x02\x06",
 		},
 		"traffic": {
 			encodeTraffic(Traffic{Watched: bench.Span{Start: 5, End: 9}, Dropped: 2, Packets: []bench.Packet{

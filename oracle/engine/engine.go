@@ -1,9 +1,11 @@
-// Package engine judges what a wake-word engine scored, frame by frame. It is
-// pure; the engines themselves are drivers in the folders below.
+// Package engine judges what a wake-word engine scored, frame by frame, or said
+// that it detected, where it tells no scores. It is pure; the engines themselves
+// are drivers in the folders below.
 package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"wakefuzz/bench"
 )
@@ -68,6 +70,35 @@ func (r Rule) Judge(sound bench.Span, o bench.Observation) bench.Reading {
 		}
 	}
 	return reading
+}
+
+// Detected is the rule for engines that tell no scores: a detection is a
+// reaction. Where the line lies was the engine's own decision, and no rule can
+// move it afterwards.
+type Detected struct{}
+
+// String states the rule.
+func (Detected) String() string { return "engine says so" }
+
+// Validate returns nil: there is nothing to choose.
+func (Detected) Validate() error { return nil }
+
+// Judge reads the detections. Strength is their number; the reaction is at the
+// first. What was not watched at all, or is of an engine that tells scores,
+// reads as unmeasured.
+func (Detected) Judge(sound bench.Span, o bench.Observation) bench.Reading {
+	switch {
+	case o.Watched.Duration() <= 0 || len(o.Scores.Values) > 0:
+		return unmeasured(o.Oracle)
+	case len(o.Detections) == 0:
+		return bench.Reading{Oracle: o.Oracle, State: bench.Quiet}
+	}
+	return bench.Reading{
+		Oracle:   o.Oracle,
+		State:    bench.Reacted,
+		Strength: float64(len(o.Detections)),
+		Latency:  slices.Min(o.Detections).Sub(sound.End),
+	}
 }
 
 func unmeasured(oracle string) bench.Reading {

@@ -53,6 +53,29 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestJudgeDetections(t *testing.T) {
+	watched := bench.Span{Start: 0, End: bench.Instant(9 * step)}
+	sound := bench.Span{Start: 0, End: bench.Instant(3 * step)}
+	unmeasured := bench.Reading{Oracle: engine.Name, Fault: bench.FaultOracle}
+	for name, c := range map[string]struct {
+		o    bench.Observation
+		want bench.Reading
+	}{
+		"none": {bench.Observation{Watched: watched}, bench.Reading{State: bench.Quiet}},
+		"two": {
+			bench.Observation{Watched: watched, Detections: []bench.Instant{bench.Instant(4 * step), bench.Instant(5 * step)}},
+			bench.Reading{State: bench.Reacted, Strength: 2, Latency: step},
+		},
+		"nothing watched":    {bench.Observation{}, unmeasured},
+		"an engine's scores": {bench.Observation{Watched: watched, Scores: bench.Series{Step: step, Values: []float32{0.9}}}, unmeasured},
+	} {
+		c.o.Oracle, c.want.Oracle = engine.Name, engine.Name
+		if got := (engine.Detected{}).Judge(sound, c.o); got != c.want {
+			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
 func TestRuleValidate(t *testing.T) {
 	tests := []struct {
 		rule engine.Rule

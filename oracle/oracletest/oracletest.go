@@ -49,14 +49,15 @@ func Run(t *testing.T, open func(t *testing.T) Bench) {
 		watched := b.sound(t)
 		first := b.observe(t, watched)
 		kept := first
-		kept.Scores.Values = slices.Clone(first.Scores.Values)
+		kept.Scores.Values, kept.Detections = slices.Clone(first.Scores.Values), slices.Clone(first.Detections)
 		clear(first.Scores.Values) // the caller's own
+		clear(first.Detections)
 		if again := b.observe(t, watched); !reflect.DeepEqual(again, kept) {
 			t.Errorf("the span was observed twice, first as %+v, then as %+v", kept, again)
 		}
-		before := slices.Clone(kept.Scores.Values)
+		values, detections := slices.Clone(kept.Scores.Values), slices.Clone(kept.Detections)
 		b.observe(t, b.sound(t))
-		if !reflect.DeepEqual(kept.Scores.Values, before) {
+		if !reflect.DeepEqual(kept.Scores.Values, values) || !slices.Equal(kept.Detections, detections) {
 			t.Error("the next play changed an observation that had been returned")
 		}
 	})
@@ -65,10 +66,14 @@ func Run(t *testing.T, open func(t *testing.T) Bench) {
 		b := open(t)
 		watched := b.sound(t)
 		middle := watched.Start.Add(watched.Duration() / 2)
-		values := b.observe(t, bench.Span{Start: watched.Start, End: middle}).Scores.Values
-		values = append(values, b.observe(t, bench.Span{Start: middle, End: watched.End}).Scores.Values...)
-		if whole := b.observe(t, watched).Scores.Values; !reflect.DeepEqual(values, whole) {
-			t.Errorf("two halves of a span were observed as %v, the whole as %v", values, whole)
+		first := b.observe(t, bench.Span{Start: watched.Start, End: middle})
+		second := b.observe(t, bench.Span{Start: middle, End: watched.End})
+		whole := b.observe(t, watched)
+		if parts := slices.Concat(first.Scores.Values, second.Scores.Values); !slices.Equal(parts, whole.Scores.Values) {
+			t.Errorf("two halves of a span were observed as %v, the whole as %v", parts, whole.Scores.Values)
+		}
+		if parts := slices.Concat(first.Detections, second.Detections); !slices.Equal(parts, whole.Detections) {
+			t.Errorf("two halves of a span hold the detections %v, the whole %v", parts, whole.Detections)
 		}
 	})
 
@@ -115,6 +120,11 @@ func (b Bench) observe(t *testing.T, watched bench.Span) bench.Observation {
 	}
 	if o.Watched.Start > watched.Start || o.Watched.End < watched.End {
 		t.Errorf("asked for %v, the oracle watched %v only", watched, o.Watched)
+	}
+	for _, d := range o.Detections {
+		if d < o.Watched.Start || d >= o.Watched.End {
+			t.Errorf("a detection at %d is not in the watched span %v", d, o.Watched)
+		}
 	}
 	if s := o.Scores; len(s.Values) > 0 {
 		first, last := s.At(0), s.At(len(s.Values)-1)
