@@ -17,11 +17,28 @@ type Listener struct {
 // begins rested, like a play: as if it had heard silence until then. Errors
 // are those of [New].
 func NewListener(assets Assets, model string) (*Listener, error) {
-	n, _, err := load(assets, model)
+	n, err := openNetwork(assets, model)
 	if err != nil {
 		return nil, fmt.Errorf("openwakeword: %w", err)
 	}
 	return &Listener{network: n}, nil
+}
+
+func openNetwork(assets Assets, model string) (*network, error) {
+	files, _, err := read(assets, model)
+	if err != nil {
+		return nil, err
+	}
+	n, err := newNetwork(files)
+	if err != nil {
+		return nil, err
+	}
+	for range leadIn(n.head) {
+		if _, err := n.step(); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", files.head.path, err), n.close())
+		}
+	}
+	return n, nil
 }
 
 // Hear lets the model hear more sound, 16 kHz mono, in pieces of any length,

@@ -3,9 +3,9 @@ package openwakeword
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -29,16 +29,12 @@ const frameStep = frameSamples * time.Second / tts.SampleRate
 
 // network is the chain of the three models, frame by frame: sound to spectra,
 // the last 76 spectra to an embedding, the last embeddings to a score. What it
-// remembers of earlier frames lies in the models' own input tensors.
+// remembers of earlier frames lies in the models' own input tensors. A [batch]
+// is the same chain for many frames at once.
 type network struct {
 	mel       *model // in: 480 + 1280 samples; out: 8 x 32 spectra
 	embedding *model // in: 76 x 32 spectra; out: 96 numbers
 	head      *model // in: the last embeddings, 16 x 96 for most wake words; out: the score
-}
-
-// memory is what a network remembers of the frames before the next.
-type memory struct {
-	samples, spectra, embeddings []float32
 }
 
 // newNetwork loads the models.
@@ -68,27 +64,34 @@ func (n *network) load(files modelFiles) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", files.embedding.path, err)
 	}
-	in, out, err := ports(files.head.bytes)
+	n.head, err = newHead(files.head)
+	return err
+}
+
+// newHead loads a wake word's model.
+func newHead(file modelFile) (*model, error) {
+	in, out, err := ports(file.bytes)
 	if err != nil {
-		return fmt.Errorf("%s: %w", files.head.path, err)
+		return nil, fmt.Errorf("%s: %w", file.path, err)
 	}
 	if len(in.shape) != 3 || in.shape[0] != 1 || in.shape[1] < 1 || in.shape[2] != embeddingSize ||
 		!out.shape.Equals(ort.NewShape(1, 1)) {
-		return fmt.Errorf("%s: not a model of a single wake word: it turns %v numbers into %v, not [1 N %d] into [1 1]",
-			files.head.path, in.shape, out.shape, embeddingSize)
+		return nil, fmt.Errorf("%s: not a model of a single wake word: it turns %v numbers into %v, not [1 N %d] into [1 1]",
+			file.path, in.shape, out.shape, embeddingSize)
 	}
-	if n.head, err = newModel(files.head.bytes, in, out); err != nil {
-		return fmt.Errorf("%s: %w", files.head.path, err)
+	m, err := newModel(file.bytes, in, out)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file.path, err)
 	}
-	return nil
+	return m, nil
 }
 
-// leadIn is how many frames of silence it takes until nothing that the network
-// remembers is older than the silence: until the window of spectra has been
+// leadIn is how many frames of silence it takes until nothing that the models
+// remember is older than the silence: until the window of spectra has been
 // replaced, and then each embedding made before that. From there on silence
 // changes nothing any more, so a longer lead-in would be the same.
-func (n *network) leadIn() int {
-	return (melWindow-1)/melPerFrame + len(n.head.in)/embeddingSize
+func leadIn(head *model) int {
+	return (melWindow-1)/melPerFrame + len(head.in)/embeddingSize
 }
 
 // frame is where the next frame's samples belong: int16 values, not scaled.
@@ -120,22 +123,6 @@ func push(window, values []float32) []float32 {
 	end := window[len(window)-len(values):]
 	copy(end, values)
 	return end
-}
-
-// remember copies what the network remembers.
-func (n *network) remember() memory {
-	return memory{
-		samples:    slices.Clone(n.mel.in[:contextSamples]),
-		spectra:    slices.Clone(n.embedding.in),
-		embeddings: slices.Clone(n.head.in),
-	}
-}
-
-// recall makes the network remember m, and nothing else.
-func (n *network) recall(m memory) {
-	copy(n.mel.in, m.samples)
-	copy(n.embedding.in, m.spectra)
-	copy(n.head.in, m.embeddings)
 }
 
 func (n *network) close() error {
@@ -179,7 +166,7 @@ func readModels(folder, wakeWord string) (files modelFiles, err error) {
 		{&files.embedding, filepath.Join(folder, embeddingFile)},
 		{&files.head, head},
 	} {
-		bytes, err := os.ReadFile(f.path)
+		bytes, err := readModel(f.path)
 		if err != nil {
 			hint := "make setup fetches the models"
 			if known := wakeWords(folder); f.path == head && len(known) > 0 {
@@ -190,6 +177,22 @@ func readModels(folder, wakeWord string) (files modelFiles, err error) {
 		*f.file = modelFile{f.path, bytes}
 	}
 	return files, nil
+}
+
+// largestModel bounds what is read. The largest of openWakeWord has 1.3 MB.
+const largestModel = 64 << 20
+
+func readModel(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	bytes, err := io.ReadAll(io.LimitReader(f, largestModel+1))
+	if err == nil && len(bytes) > largestModel {
+		err = fmt.Errorf("%s: more than %d MB", path, largestModel>>20)
+	}
+	return bytes, err
 }
 
 // wakeWords lists the wake words' models in the folder by name.

@@ -306,14 +306,14 @@ func (c *countdown) Err() error {
 
 func TestCancelledInTheMiddle(t *testing.T) {
 	e := open(t)
-	cue := playback.Cue{Clip: clip(t, "alexa-kal16"), Seed: 1}
+	cue := playback.Cue{Clip: babble(t, 12*tts.SampleRate, 1), Seed: 1}
 	want := scores(t, e, cue)
-	for _, frames := range []int{3, len(want) - 3} {
-		if _, _, err := play(&countdown{t.Context(), frames}, e, cue, e.Window()); !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled after %d frames: error %v", frames, err)
+	for looks := range 4 { // at the start of the play and of each batch of frames
+		if _, _, err := play(&countdown{t.Context(), looks}, e, cue, e.Window()); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled after %d looks: error %v", looks, err)
 		}
 		if got := scores(t, e, cue); !slices.Equal(got, want) {
-			t.Errorf("cancelled after %d frames: the next play gave other scores", frames)
+			t.Errorf("cancelled after %d looks: the next play gave other scores", looks)
 		}
 	}
 }
@@ -391,6 +391,23 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := assets().Models
+	swapped := t.TempDir() // where another model lies in the place of one
+	for as, name := range map[string]string{
+		"melspectrogram.onnx":  "melspectrogram.onnx",
+		"embedding_model.onnx": "melspectrogram.onnx",
+		"alexa_v0.1.onnx":      "alexa_v0.1.onnx",
+	} {
+		if err := os.Symlink(filepath.Join(models, name), filepath.Join(swapped, as)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	huge := filepath.Join(folder, "huge.onnx")
+	if err := os.WriteFile(huge, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(huge, 1<<30); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name    string
 		change  func(*openwakeword.Assets, *openwakeword.Options)
@@ -403,6 +420,8 @@ func TestNewRefuses(t *testing.T) {
 		{"an unknown model", func(_ *openwakeword.Assets, o *openwakeword.Options) { o.Model = "alexo" }, true, []string{"alexo.onnx", "alexa_v0.1, hey_jarvis_v0.1"}},
 		{"a path to nothing", func(_ *openwakeword.Assets, o *openwakeword.Options) { o.Model = folder + "/gone.onnx" }, true, []string{"gone.onnx"}},
 		{"not a model", func(_ *openwakeword.Assets, o *openwakeword.Options) { o.Model = text }, false, []string{"text.onnx"}},
+		{"a huge file", func(_ *openwakeword.Assets, o *openwakeword.Options) { o.Model = huge }, false, []string{"huge.onnx", "64 MB"}},
+		{"another embedding model", func(a *openwakeword.Assets, _ *openwakeword.Options) { a.Models = swapped }, false, []string{"embedding_model.onnx", "not the model of openWakeWord 0.5"}},
 		{"not a wake word's model", func(_ *openwakeword.Assets, o *openwakeword.Options) { o.Model = models + "/embedding_model.onnx" }, false, []string{"embedding_model.onnx", "not a model of a single wake word"}},
 		{"bad options", func(_ *openwakeword.Assets, o *openwakeword.Options) { o.Window = 0 }, false, []string{"window"}},
 	}

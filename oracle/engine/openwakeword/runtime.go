@@ -76,7 +76,20 @@ type model struct {
 	pins runtime.Pinner
 }
 
-// port is an input or output of a model.
+// newOptions are those of every session.
+func newOptions() (*ort.SessionOptions, error) {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	// One thread: the benches in parallel are what fills the cores.
+	if err := errors.Join(options.SetIntraOpNumThreads(1), options.SetInterOpNumThreads(1)); err != nil {
+		return nil, errors.Join(err, options.Destroy())
+	}
+	return options, nil
+}
+
+// port is an input or output of a model. In its shape -1 stands for any length.
 type port struct {
 	name  string
 	shape ort.Shape
@@ -92,15 +105,11 @@ func newModel(onnx []byte, in, out port) (*model, error) {
 }
 
 func (m *model) load(onnx []byte, in, out port) (err error) {
-	options, err := ort.NewSessionOptions()
+	options, err := newOptions()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, options.Destroy()) }()
-	// One thread: the benches in parallel are what fills the cores.
-	if err := errors.Join(options.SetIntraOpNumThreads(1), options.SetInterOpNumThreads(1)); err != nil {
-		return err
-	}
 	for _, p := range []port{in, out} {
 		data := make([]float32, p.shape.FlattenedSize())
 		m.pins.Pin(&data[0])
@@ -141,3 +150,61 @@ func (m *model) close() error {
 	m.pins.Unpin()
 	return errors.Join(errs...)
 }
+
+// elastic is a model whose input and output have a dimension of any length.
+type elastic struct {
+	session *ort.DynamicAdvancedSession
+	in, out port
+}
+
+// loadElastic loads a model of one input and one output, each with one
+// dimension of any length.
+func loadElastic(onnx []byte, in, out port) (m *elastic, err error) {
+	options, err := newOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, options.Destroy()) }()
+	session, err := ort.NewDynamicAdvancedSessionWithONNXData(onnx, []string{in.name}, []string{out.name}, options)
+	if err != nil {
+		return nil, err
+	}
+	return &elastic{session, in, out}, nil
+}
+
+// run computes out from in. How much there is of both says how long they are;
+// the model must yield as much as out has room for.
+func (m *elastic) run(in, out []float32) (err error) {
+	var pins runtime.Pinner // the tensors keep the addresses
+	defer pins.Unpin()
+	var tensors [2]ort.Value
+	for i, side := range []struct {
+		port
+		data []float32
+	}{{m.in, in}, {m.out, out}} {
+		pins.Pin(&side.data[0])
+		tensor, err := ort.NewTensor(side.fit(len(side.data)), side.data)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, tensor.Destroy()) }()
+		tensors[i] = tensor
+	}
+	return m.session.Run(tensors[:1], tensors[1:])
+}
+
+// fit is the port's shape for so many numbers.
+func (p port) fit(numbers int) ort.Shape {
+	shape, rest, any := p.shape.Clone(), int64(1), 0
+	for i, length := range shape {
+		if length < 0 {
+			any = i
+		} else {
+			rest *= length
+		}
+	}
+	shape[any] = int64(numbers) / rest
+	return shape
+}
+
+func (m *elastic) close() error { return m.session.Destroy() }
