@@ -17,6 +17,13 @@
 // reads them first, and so knows what the one before had learnt. One that is
 // killed leaves its last file cut short, which costs a second of traffic.
 //
+// # Lost packets
+//
+// Where more passes than is read in time, the kernel drops packets, of which
+// device nobody knows. What a device sent meanwhile then counts as less than it
+// was: an activation may be missed or look smaller, but none is made up. They are
+// counted, told of, and in the report.
+//
 // # Time
 //
 // The monitor reckons with the kernel's steady clock. The wall clock may be set
@@ -95,6 +102,8 @@ const (
 	// doubles up to the longer one while it goes on failing.
 	shortPause = 250 * time.Millisecond
 	longPause  = 5 * time.Second
+	// warnEvery is how often it is told that packets are lost, while they are.
+	warnEvery = time.Minute
 )
 
 // monitor is one at work.
@@ -104,9 +113,19 @@ type monitor struct {
 	mu       sync.Mutex
 	analyzer *analysis.Analyzer
 	now      time.Time  // what the analyzer takes for the present
+	dropped  uint64     // packets that the kernel had no room for
+	warned   time.Time  // when that was last told of
 	read     bench.Pair // when the clocks were last read, which was then
 	meters   map[capture.Address]*meter
 	told     map[capture.Address][]span
+}
+
+// Report is what was found.
+type Report struct {
+	analysis.Report
+	// Dropped is how many packets, of whichever device, the kernel had no room
+	// for.
+	Dropped uint64
 }
 
 // span is a stretch of the analyzer's time.
@@ -115,7 +134,7 @@ type span struct{ start, end time.Duration }
 // Run watches until ctx ends, and returns what was found, the folder's earlier
 // traffic included. An error is why it could not begin, or what became of the
 // disk.
-func Run(parent context.Context, s Setup) (_ analysis.Report, err error) {
+func Run(parent context.Context, s Setup) (_ Report, err error) {
 	m := &monitor{
 		Setup:    s,
 		analyzer: analysis.New(analysis.Options{Detectors: []traffic.Detector{s.Detector}}),
@@ -126,11 +145,11 @@ func Run(parent context.Context, s Setup) (_ analysis.Report, err error) {
 	defer fail(nil)
 	source, err := m.Listen(ctx)
 	if err != nil {
-		return analysis.Report{}, err
+		return Report{}, err
 	}
 	if m.Folder != nil {
 		if err := m.Folder.replay(m.watched, m.analyzer, m.Note); err != nil {
-			return analysis.Report{}, errors.Join(err, source.Close())
+			return Report{}, errors.Join(err, source.Close())
 		}
 		defer func() { err = errors.Join(err, m.Folder.cut()) }()
 	}
@@ -143,7 +162,16 @@ func Run(parent context.Context, s Setup) (_ analysis.Report, err error) {
 	if parent.Err() == nil {
 		err = context.Cause(ctx)
 	}
-	return m.analyzer.Report(), err
+	report := Report{m.analyzer.Report(), m.dropped}
+	if m.dropped > 0 {
+		report.Notes = append(report.Notes, dropNote(m.dropped))
+	}
+	return report, err
+}
+
+// dropNote says what lost packets mean.
+func dropNote(packets uint64) string {
+	return fmt.Sprintf("the kernel dropped %d packets, of whichever device: an activation in which some are missing may go unseen, but none is made up by it", packets)
 }
 
 // begin lets the present begin, after what was read from the folder. What was
@@ -200,8 +228,13 @@ func (m *monitor) capture(ctx context.Context, source Source, fail func(error)) 
 // wrong with the disk.
 func (m *monitor) takeAll(source Source) (lost, err error) {
 	var last capture.Frame
+	var dropped uint64
 	for {
 		p, lost := source.Next()
+		if all := source.Stats().Dropped; all > dropped {
+			m.locked(func() { m.drop(all - dropped) })
+			dropped = all
+		}
 		if lost != nil {
 			return lost, nil
 		}
@@ -218,6 +251,15 @@ func (m *monitor) takeAll(source Source) (lost, err error) {
 			return nil, err
 		}
 		last = frame
+	}
+}
+
+// drop takes in that packets were lost.
+func (m *monitor) drop(packets uint64) {
+	m.dropped += packets
+	if m.warned.IsZero() || m.now.Sub(m.warned) >= warnEvery {
+		m.warned = m.now
+		m.Note("%s", dropNote(m.dropped))
 	}
 }
 

@@ -7,7 +7,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +95,15 @@ func (n *network) idle(from capturetest.Host, length time.Duration) {
 	}
 }
 
+// lose has the kernel drop packets.
+func (n *network) lose(packets uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, t := range n.taps {
+		t.dropped.Add(packets)
+	}
+}
+
 // pull takes the interface down.
 func (n *network) pull() {
 	n.mu.Lock()
@@ -113,10 +124,11 @@ func (n *network) plug() {
 
 // tap is a capture.
 type tap struct {
-	ctx    context.Context
-	frames chan capture.Frame
-	down   chan error
-	last   capture.Frame
+	ctx     context.Context
+	frames  chan capture.Frame
+	down    chan error
+	last    capture.Frame
+	dropped atomic.Uint64
 }
 
 func (t *tap) Next() (capture.Packet, error) {
@@ -135,7 +147,7 @@ func (t *tap) Next() (capture.Packet, error) {
 }
 
 func (t *tap) Frame() capture.Frame { return t.last }
-func (t *tap) Stats() capture.Stats { return capture.Stats{} }
+func (t *tap) Stats() capture.Stats { return capture.Stats{Dropped: t.dropped.Load()} }
 func (t *tap) Close() error         { return nil }
 
 // watch runs a monitor while a day goes on, and returns what it told, and how
@@ -306,6 +318,54 @@ func TestMonitorGoesOn(t *testing.T) {
 		}, func() { n.send(speaker, 1) })
 		if files, err := filepath.Glob(filepath.Join(dir, "*.pcapng")); err != nil || len(files) != 1 {
 			t.Errorf("without room there are %q, %v", files, err)
+		}
+	})
+}
+
+// What the kernel drops is told of while it happens, though not with every
+// packet, and in the end.
+func TestLostPacketsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{began: time.Now()}
+		ctx, end := context.WithCancel(t.Context())
+		var notes []string
+		done := make(chan monitor.Report)
+		go func() {
+			report, err := monitor.Run(ctx, monitor.Setup{
+				Detector: traffic.DefaultCalibratedRule().Detector(), Listen: n.listen, Pair: n.pair,
+				Tell: func(monitor.Activation) {},
+				Note: func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) },
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			done <- report
+		}()
+		synctest.Wait()
+		for range 20 {
+			n.lose(3)
+			n.send(speaker, 300)
+			time.Sleep(5 * time.Second)
+		}
+		// A capture that begins anew counts from zero; its last drops are found
+		// though no packet comes after them.
+		n.pull()
+		n.plug()
+		time.Sleep(10 * time.Second)
+		n.lose(7)
+		end()
+		report := <-done
+		if report.Dropped != 67 || !strings.Contains(strings.Join(report.Remarks(), "\n"), "dropped 67 packets") {
+			t.Errorf("%d packets were dropped; it remarks %q", report.Dropped, report.Remarks())
+		}
+		told := 0
+		for _, note := range notes {
+			if strings.Contains(note, "dropped") {
+				told++
+			}
+		}
+		if told < 2 || told > 4 {
+			t.Errorf("it tells of that %d times: %q", told, notes)
 		}
 	})
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"wakefuzz/analysis"
 	"wakefuzz/bench"
 	"wakefuzz/capture"
 	"wakefuzz/monitor"
@@ -54,7 +53,7 @@ with what it had learnt.`,
 	cmd.Flags().Float64Var(&flags.rules.Calibrated.FalseAlarms, "false-alarms", flags.rules.Calibrated.FalseAlarms, "how many false alarms an hour and device are accepted, by the calibrated detector")
 	cmd.Flags().StringVar(&flags.dir, "dir", "", "keep what passes in this `folder`, and begin with what is there")
 	cmd.Flags().IntVar(&flags.limitMB, "limit-mb", 1000, "how much the folder may hold; the oldest goes first")
-	cmd.Flags().StringVar(&flags.format, "format", "table", "table, or jsonl: an object for each activation and, at the end, for each device")
+	cmd.Flags().StringVar(&flags.format, "format", "table", "table, or jsonl: an object for each activation and, at the end, for each device and for the capture")
 	return cmd
 }
 
@@ -143,7 +142,7 @@ func pointer(p traffic.PValue) *float64 {
 }
 
 // summarize writes what was found of each device in all.
-func (a *app) summarize(r analysis.Report, format string) error {
+func (a *app) summarize(r monitor.Report, format string) error {
 	if format == "jsonl" {
 		out := json.NewEncoder(a.stdout)
 		var failed error
@@ -153,7 +152,9 @@ func (a *app) summarize(r analysis.Report, format string) error {
 				"watched_seconds": r.Watched.Seconds(), "activations": len(d.Activations),
 			}))
 		}
-		return failed
+		return errors.Join(failed, out.Encode(map[string]any{
+			"event": "capture", "watched_seconds": r.Watched.Seconds(), "dropped_packets": r.Dropped, "notes": append([]string{}, r.Remarks()...),
+		}))
 	}
 	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "\nIn %v:\n\nDevice\tpackets\tkB\tactivations\tof s\n", r.Watched.Round(time.Second))
