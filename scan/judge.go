@@ -118,24 +118,51 @@ var directions = [...]bench.Direction{
 	capture.Incoming: bench.Incoming,
 }
 
-// Judge says what the recordings of the probes show.
-func (j Judging) Judge(probes []Probe, recordings []Recording) Report {
-	report := Report{Rounds: len(recordings)}
+// Judge says what the rounds of a plan show, which are in the order of time. load
+// gives the packets of one, and those of one at a time are held. Errors are those
+// of load, and wrap ErrPace where the rule looks longer than plays were watched
+// for.
+func (j Judging) Judge(plan Plan, rounds []Round, load func(Round) (Recording, error)) (Report, error) {
+	window := j.window(rounds)
+	// Windows may end as late as the runner lets plays be.
+	if len(rounds) > 0 && window > plan.Pace.Every+late {
+		return Report{}, fmt.Errorf("%w: the longest sound lasts %v and would be looked at for %v after that, but sounds were played every %v; lower judge.calibrated.latency",
+			ErrPace, (window - j.Rule.Watch()).Round(time.Millisecond), j.Rule.Watch(), plan.Pace.Every)
+	}
+	report := Report{Rounds: len(rounds)}
 	var dropped uint64
-	addresses := map[capture.Address]bool{}
-	for _, r := range recordings {
+	devices := map[capture.Address]*evidence{}
+	var begins []time.Duration // of rounds, on one clock
+	for i, r := range rounds {
 		report.Idle += r.Idle.Duration()
 		dropped += r.Dropped
-		for a := range r.Packets {
-			addresses[a] = true
+		begins = append(begins, 0)
+		if i > 0 {
+			begins[i] = begins[i-1] + rounds[i-1].Probing.End.Sub(0) + pause
+		}
+		recording, err := load(r)
+		if err != nil {
+			return Report{}, err
+		}
+		for address := range recording.Packets {
+			if devices[address] == nil {
+				d := newEvidence(plan, window)
+				for k, before := range rounds[:i] { // in which it was silent
+					d.add(before, begins[k], nil)
+				}
+				devices[address] = d
+			}
+		}
+		for address, d := range devices {
+			d.add(r, begins[i], recording.Packets[address])
 		}
 	}
 	if dropped > 0 {
 		report.Notes = append(report.Notes, fmt.Sprintf("the capture lost %d packets: what they carried is missing", dropped))
 	}
-	ordered := slices.SortedFunc(maps.Keys(addresses), func(a, b capture.Address) int { return cmp.Compare(a.String(), b.String()) })
-	for _, a := range ordered {
-		report.Devices = append(report.Devices, j.device(a, probes, recordings))
+	ordered := slices.SortedFunc(maps.Keys(devices), func(a, b capture.Address) int { return cmp.Compare(a.String(), b.String()) })
+	for _, address := range ordered {
+		report.Devices = append(report.Devices, j.device(address, devices[address]))
 	}
 	var every, any []*Finding
 	for i := range report.Devices {
@@ -147,7 +174,7 @@ func (j Judging) Judge(probes []Probe, recordings []Recording) Report {
 	j.adjust(every)
 	j.adjust(any)
 	slices.SortStableFunc(report.Devices, func(a, b Device) int { return cmp.Compare(a.surely(), b.surely()) })
-	return report
+	return report, nil
 }
 
 // surely is the least adjusted p-value.
@@ -172,77 +199,88 @@ func (j Judging) adjust(findings []*Finding) {
 }
 
 // Candidates are the places of the probes that a device may have reacted to, by
-// the first rounds.
-func (j Judging) Candidates(probes []Probe, recordings []Recording) []int {
-	first := slices.DeleteFunc(slices.Clone(recordings), func(r Recording) bool { return r.Task.Confirms })
+// the first rounds. Errors are those of Judge.
+func (j Judging) Candidates(plan Plan, rounds []Round, load func(Round) (Recording, error)) ([]int, error) {
+	first := slices.DeleteFunc(slices.Clone(rounds), func(r Round) bool { return r.Task.Confirms })
+	report, err := j.Judge(plan, first, load)
 	found := map[int]bool{}
-	for _, d := range j.Judge(probes, first).Devices {
+	for _, d := range report.Devices {
 		for i, f := range d.Probes {
 			if f.Plays > 0 && f.P <= CandidateP {
 				found[i] = true
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(found))
+	return slices.Sorted(maps.Keys(found)), err
 }
 
 // pause is how far apart rounds are put on the one clock that a device's
 // traffic is judged on: their own clocks say nothing of each other.
 const pause = time.Hour
 
-// device judges one device.
-func (j Judging) device(address capture.Address, probes []Probe, recordings []Recording) Device {
-	d := Device{Address: address, Probes: make([]Finding, len(probes))}
-	window := j.window(recordings)
-	null, firstNull := traffic.NewNull(window), traffic.NewNull(window)
-	var shift time.Duration
-	for _, r := range recordings {
-		d.Packets += len(r.Packets[address])
-		packets := shifted(r.Packets[address], shift)
-		idle := bench.Span{Start: r.Idle.Start.Add(shift), End: r.Idle.End.Add(shift)}
-		null.Learn(packets, idle)
-		if !r.Task.Confirms {
-			firstNull.Learn(packets, idle)
-		}
-		shift += r.Probing.End.Sub(0) + pause
-	}
-	line, notes := j.Rule.Line(null)
-	d.Notes = notes
+// evidence is what is left of a device's packets.
+type evidence struct {
+	window  time.Duration
+	packets int
+	// null holds the idle windows of all rounds, and firstNull those of the first
+	// rounds alone.
+	null, firstNull *traffic.Null
+	// first and second are what the windows of each probe's plays hold, those of
+	// the first rounds and those of the repetitions.
+	first, second [][]float64
+}
 
-	// The windows of a probe's plays, those of the first rounds and of the
-	// repetitions.
-	first, second := make([][]float64, len(probes)), make([][]float64, len(probes))
-	for _, r := range recordings {
-		if r.Task.Probe < 0 || r.Task.Probe >= len(probes) {
-			continue
-		}
-		windows := &first[r.Task.Probe]
-		if r.Task.Confirms {
-			windows = &second[r.Task.Probe]
-		}
-		for _, p := range r.Plays {
-			held := traffic.PacedPeak(r.Packets[address], bench.Span{Start: p.Sound.Start, End: p.Sound.Start.Add(window)})
-			*windows = append(*windows, held)
-			f := &d.Probes[r.Task.Probe]
+func newEvidence(plan Plan, window time.Duration) *evidence {
+	return &evidence{
+		window: window, null: traffic.NewNull(window), firstNull: traffic.NewNull(window),
+		first: make([][]float64, len(plan.Probes)), second: make([][]float64, len(plan.Probes)),
+	}
+}
+
+// add takes in what the device sent and received in a round, which begins then.
+func (d *evidence) add(r Round, begins time.Duration, packets []bench.Packet) {
+	d.packets += len(packets)
+	silent := shifted(traffic.Between(packets, r.Idle), begins)
+	idle := bench.Span{Start: r.Idle.Start.Add(begins), End: r.Idle.End.Add(begins)}
+	d.null.Learn(silent, idle)
+	windows := d.second
+	if !r.Task.Confirms {
+		d.firstNull.Learn(silent, idle)
+		windows = d.first
+	}
+	if r.Task.Probe >= len(windows) {
+		return
+	}
+	for _, p := range r.Plays {
+		held := traffic.PacedPeak(packets, bench.Span{Start: p.Sound.Start, End: p.Sound.Start.Add(d.window)})
+		windows[r.Task.Probe] = append(windows[r.Task.Probe], held)
+	}
+}
+
+// device judges one device.
+func (j Judging) device(address capture.Address, of *evidence) Device {
+	d := Device{Address: address, Packets: of.packets, Probes: make([]Finding, len(of.first))}
+	line, notes := j.Rule.Line(of.null)
+	d.Notes = notes
+	var all []float64
+	for i := range d.Probes {
+		f := &d.Probes[i]
+		for _, held := range slices.Concat(of.first[i], of.second[i]) {
 			f.Plays++
 			if held >= line {
 				f.Reacted++
 			}
 		}
-	}
-	var all []float64
-	for i := range probes {
-		f := &d.Probes[i]
-		f.P = pOf(firstNull, first[i])
-		if len(second[i]) > 0 {
+		f.P = pOf(of.firstNull, of.first[i])
+		if len(of.second[i]) > 0 {
 			f.Confirmed = true
-			f.P = max(f.P, pOf(null, second[i]))
+			f.P = max(f.P, pOf(of.null, of.second[i]))
 		}
-		all = append(all, first[i]...)
+		all = append(all, of.first[i]...)
 		d.Any.Plays += f.Plays
 		d.Any.Reacted += f.Reacted
 	}
-	d.Any.P = pOf(firstNull, all)
+	d.Any.P = pOf(of.firstNull, all)
 	return d
 }
 
@@ -256,9 +294,9 @@ func pOf(null *traffic.Null, windows []float64) float64 {
 
 // window is how long a device is watched from the beginning of a play on: all
 // windows are as long as that of the longest sound.
-func (j Judging) window(recordings []Recording) time.Duration {
+func (j Judging) window(rounds []Round) time.Duration {
 	var longest time.Duration
-	for _, r := range recordings {
+	for _, r := range rounds {
 		for _, p := range r.Plays {
 			longest = max(longest, p.Sound.Duration())
 		}

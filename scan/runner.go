@@ -61,7 +61,6 @@ type Source interface {
 // Runner plays what the plan lacks.
 type Runner struct {
 	Plan    Plan
-	Pace    Pace
 	Judging Judging
 	Folder  *Folder
 	// Limit is how many bytes the folder may hold, or 0 for any number.
@@ -110,26 +109,15 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err := r.play(ctx, r.Plan.First()); err != nil {
 		return err
 	}
-	recordings, err := r.Folder.Recordings()
+	rounds, err := r.Folder.Rounds()
 	if err != nil {
 		return err
 	}
-	return r.play(ctx, r.Plan.Second(r.Judging.Candidates(r.Plan.Probes, recordings)))
-}
-
-// Recordings are all rounds with their packets.
-func (f *Folder) Recordings() ([]Recording, error) {
-	rounds, err := f.Rounds()
+	candidates, err := r.Judging.Candidates(r.Plan, rounds, r.Folder.Load)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	recordings := make([]Recording, len(rounds))
-	for i, round := range rounds {
-		if recordings[i], err = f.Load(round); err != nil {
-			return nil, err
-		}
-	}
-	return recordings, nil
+	return r.play(ctx, r.Plan.Second(candidates))
 }
 
 // rehearse makes every sound, and sees to it that there is time for it.
@@ -140,9 +128,9 @@ func (r *Runner) rehearse(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if need := clip.Duration() + r.Judging.Rule.Watch(); need > r.Pace.Every {
-				return fmt.Errorf("%w: %q lasts %v and is watched for %v after that, but is played every %v; lengthen every, or take a shorter sound",
-					ErrPace, says, clip.Duration().Round(time.Millisecond), r.Judging.Rule.Watch(), r.Pace.Every)
+			if need := clip.Duration() + r.Judging.Rule.Watch(); need > r.Plan.Pace.Every {
+				return fmt.Errorf("%w: %q lasts %v and is watched for %v after that, but is played every %v; lengthen pace.every, take a shorter sound, or lower judge.calibrated.latency",
+					ErrPace, says, clip.Duration().Round(time.Millisecond), r.Judging.Rule.Watch(), r.Plan.Pace.Every)
 			}
 		}
 	}
@@ -278,8 +266,8 @@ func (r *Runner) sound(ctx context.Context, task Task) (Round, error) {
 	clock.began = clock.last
 	round := Round{Task: task, Began: clock.began.Wall.Round(0)}
 	now := clock.began.At
-	idle := bench.Span{Start: now.Add(r.Pace.Rest), End: now.Add(r.Pace.Rest + r.Pace.Stretch)}
-	probing := bench.Span{Start: idle.End, End: idle.End.Add(r.Pace.Stretch)}
+	idle := bench.Span{Start: now.Add(r.Plan.Pace.Rest), End: now.Add(r.Plan.Pace.Rest + r.Plan.Pace.Stretch)}
+	probing := bench.Span{Start: idle.End, End: idle.End.Add(r.Plan.Pace.Stretch)}
 	round.Idle, round.Probing = clock.span(idle), clock.span(probing)
 	kind := r.Plan.Probes[task.Probe].Kind
 	for i, says := range r.Plan.says(task) {
@@ -287,7 +275,7 @@ func (r *Runner) sound(ctx context.Context, task Task) (Round, error) {
 		if err != nil {
 			return round, err
 		}
-		if err := r.wait(ctx, probing.Start.Add(time.Duration(i)*r.Pace.Every)); err != nil {
+		if err := r.wait(ctx, probing.Start.Add(time.Duration(i)*r.Plan.Pace.Every)); err != nil {
 			return round, err
 		}
 		sounding, err := r.Player.Play(ctx, playback.Cue{Clip: clip})
@@ -301,7 +289,7 @@ func (r *Runner) sound(ctx context.Context, task Task) (Round, error) {
 			return round, err
 		}
 		// A sound that comes late leaves less time to watch what it draws.
-		if sounding.Span.Start < probing.Start || sounding.Span.End.Add(r.Judging.Rule.Watch()) > probing.Start.Add(time.Duration(i+1)*r.Pace.Every+late) {
+		if sounding.Span.Start < probing.Start || sounding.Span.End.Add(r.Judging.Rule.Watch()) > probing.Start.Add(time.Duration(i+1)*r.Plan.Pace.Every+late) {
 			return round, spoiled{fmt.Errorf("%q came late; is the machine busy?", says)}
 		}
 		round.Plays = append(round.Plays, Play{Says: says, Sound: clock.span(sounding.Span)})

@@ -50,7 +50,9 @@
 // # Limits
 //
 //   - A device is told by its MAC address. One that changes it is another.
-//   - A report needs all packets of a scan in memory, 24 bytes each.
+//   - A report holds the packets of one round at a time in memory, 24 bytes each.
+//   - Rounds can be judged again by a rule that looks as long after a sound as the
+//     pace leaves time for, and no longer: then the next sound comes.
 //   - A device that only records, and uploads much later or slowly, is not found.
 //   - Somebody who speaks in the rounds of a probe, or a device that is used just
 //     then, may pass for a reaction. Scan while nobody is at home.
@@ -116,8 +118,7 @@ type Task struct {
 // Plan is what a spec asks for.
 type Plan struct {
 	Probes []Probe
-	// Plays is how many there are in a round.
-	Plays int
+	Pace   Pace
 	// Confirm is how many rounds repeat a candidate.
 	Confirm int
 	// Seed decides on the order of rounds.
@@ -126,16 +127,16 @@ type Plan struct {
 
 // rounds is how many rounds a probe takes at first.
 func (p Plan) rounds(probe int) int {
-	return max(1, (len(p.Probes[probe].Says)+p.Plays-1)/p.Plays)
+	return max(1, (len(p.Probes[probe].Says)+p.Pace.Plays()-1)/p.Pace.Plays())
 }
 
 // says is what the plays of a round sound. Repetitions say what the first rounds
 // said.
 func (p Plan) says(t Task) []string {
 	all := p.Probes[t.Probe].Says
-	says := make([]string, p.Plays)
+	says := make([]string, p.Pace.Plays())
 	for i := range says {
-		says[i] = all[(t.Repeat*p.Plays+i)%len(all)]
+		says[i] = all[(t.Repeat*len(says)+i)%len(all)]
 	}
 	return says
 }

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // plan tries two wake words, a sound, and four words.
 func plan() scan.Plan {
-	p := scan.Plan{Plays: 6, Confirm: 1, Seed: 1, Probes: []scan.Probe{
+	p := scan.Plan{Pace: scan.PaperPace(), Confirm: 1, Seed: 1, Probes: []scan.Probe{
 		{Kind: scan.WakeWord, Name: "alexa", Says: []string{"alexa"}},
 		{Kind: scan.WakeWord, Name: "hey jarvis", Says: []string{"hey jarvis"}},
 		{Kind: scan.Sound, Name: "glass.wav", Says: []string{"glass.wav"}},
@@ -50,7 +50,7 @@ func (h *home) runner(t *testing.T, dir string) *scan.Runner {
 	}
 	t.Cleanup(func() { folder.Close() })
 	return &scan.Runner{
-		Plan: plan(), Pace: scan.PaperPace(), Judging: scan.DefaultJudging(), Folder: folder,
+		Plan: plan(), Judging: scan.DefaultJudging(), Folder: folder,
 		Player: h, Clip: clip, Listen: h.listen, Pair: h.pair,
 		Begin: func(scan.Task, int) {},
 		Note:  t.Logf,
@@ -60,12 +60,16 @@ func (h *home) runner(t *testing.T, dir string) *scan.Runner {
 // reactions are the probes that each device is reported to react to.
 func reactions(t *testing.T, r *scan.Runner) map[string][]string {
 	t.Helper()
-	recordings, err := r.Folder.Recordings()
+	rounds, err := r.Folder.Rounds()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Judging.Judge(r.Plan, rounds, r.Folder.Load)
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string][]string{}
-	for _, d := range r.Judging.Judge(r.Plan.Probes, recordings).Devices {
+	for _, d := range report.Devices {
 		found[d.Address.String()] = []string{}
 		for i, f := range d.Probes {
 			if f.Reacts {
@@ -169,11 +173,11 @@ func TestScanThatCannotBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHome()
 		r := h.runner(t, t.TempDir())
-		r.Pace.Every = 5 * time.Second
+		r.Plan.Pace.Every = 5 * time.Second
 		if err := r.Run(t.Context()); !errors.Is(err, scan.ErrPace) {
 			t.Errorf("too fast: %v", err)
 		}
-		r.Pace = scan.PaperPace()
+		r.Plan.Pace = scan.PaperPace()
 		r.Limit = 1
 		if err := r.Run(t.Context()); !errors.Is(err, scan.ErrFull) {
 			t.Errorf("without room: %v", err)
@@ -195,7 +199,7 @@ func TestScanThatCannotBe(t *testing.T) {
 func TestNothingHeard(t *testing.T) {
 	const scans, most, length = 40, 18, 130 * time.Second
 	j := scan.DefaultJudging()
-	probes := make([]scan.Probe, 6)
+	plan := scan.Plan{Pace: scan.PaperPace(), Probes: make([]scan.Probe, 6)}
 	wrong, small, probesAgain := 0, 0, 0
 	for seed := range uint64(scans) {
 		traffic := map[capture.Address][]bench.Packet{}
@@ -203,17 +207,12 @@ func TestNothingHeard(t *testing.T) {
 			whole := bench.Span{End: bench.Instant(most * length)}
 			traffic[capturetest.Address(fmt.Sprintf("02:00:00:00:01:%02x", i))] = slices.Collect(profile.Packets(seed*100+uint64(i), whole))
 		}
-		var recordings []scan.Recording
+		var rounds []scan.Round
+		recordings := map[scan.Task]scan.Recording{}
+		load := func(r scan.Round) (scan.Recording, error) { return recordings[r.Task], nil }
 		add := func(task scan.Task) {
-			began := bench.Instant(len(recordings)) * bench.Instant(length)
-			r := scan.Recording{Packets: map[capture.Address][]bench.Packet{}, Round: scan.Round{
-				Task:    task,
-				Idle:    bench.Span{Start: seconds(10), End: seconds(70)},
-				Probing: bench.Span{Start: seconds(70), End: seconds(130)},
-			}}
-			for i := range 6 {
-				r.Plays = append(r.Plays, scan.Play{Sound: bench.Span{Start: seconds(70 + 10*i), End: seconds(71 + 10*i)}})
-			}
+			began := bench.Instant(len(rounds)) * bench.Instant(length)
+			r := scan.Recording{Packets: map[capture.Address][]bench.Packet{}, Round: round(task)}
 			for address, packets := range traffic {
 				for _, p := range packets {
 					if p.At -= began; p.At >= 0 && p.At < bench.Instant(length) {
@@ -221,18 +220,25 @@ func TestNothingHeard(t *testing.T) {
 					}
 				}
 			}
-			recordings = append(recordings, r)
+			rounds, recordings[task] = append(rounds, r.Round), r
 		}
-		for i := range probes {
+		for i := range plan.Probes {
 			add(scan.Task{Probe: i})
 		}
-		for _, i := range j.Candidates(probes, recordings) {
+		candidates, err := j.Candidates(plan, rounds, load)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range candidates {
 			probesAgain++
 			for repeat := range 2 {
 				add(scan.Task{Probe: i, Repeat: repeat, Confirms: true})
 			}
 		}
-		report := j.Judge(probes, recordings)
+		report, err := j.Judge(plan, rounds, load)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if slices.ContainsFunc(report.Devices, func(d scan.Device) bool {
 			return d.Any.Q <= j.Level || slices.ContainsFunc(d.Probes, func(f scan.Finding) bool { return f.Q <= j.Level })
 		}) {
@@ -247,6 +253,76 @@ func TestNothingHeard(t *testing.T) {
 	// and more come by chance once in fifty times.
 	if small > 8 || wrong > 4 || probesAgain == 0 {
 		t.Error("too many")
+	}
+}
+
+// round is one at the paper's pace.
+func round(task scan.Task) scan.Round {
+	r := scan.Round{
+		Task:    task,
+		Idle:    bench.Span{Start: seconds(10), End: seconds(70)},
+		Probing: bench.Span{Start: seconds(70), End: seconds(130)},
+	}
+	for i := range 6 {
+		r.Plays = append(r.Plays, scan.Play{Sound: bench.Span{Start: seconds(70 + 10*i), End: seconds(71 + 10*i)}})
+	}
+	return r
+}
+
+// A device that nothing was heard of until late was silent before, which counts.
+func TestDeviceThatIsSeenLate(t *testing.T) {
+	address := capturetest.Address(speakers.MAC)
+	plan := scan.Plan{Pace: scan.PaperPace(), Probes: make([]scan.Probe, 6)}
+	var rounds []scan.Round
+	for i := range plan.Probes {
+		rounds = append(rounds, round(scan.Task{Probe: i}))
+	}
+	held := 0
+	report, err := scan.DefaultJudging().Judge(plan, rounds, func(r scan.Round) (scan.Recording, error) {
+		recording := scan.Recording{Round: r}
+		if r.Task.Probe == len(rounds)-1 { // it uploads after each sound
+			var packets []bench.Packet
+			for _, p := range r.Plays {
+				for at := p.Sound.End; at < p.Sound.End.Add(3*time.Second); at = at.Add(50 * time.Millisecond) {
+					packets = append(packets, bench.Packet{At: at, Size: 1500, Payload: 1400, Direction: bench.Outgoing})
+				}
+			}
+			held = len(packets)
+			recording.Packets = map[capture.Address][]bench.Packet{address: packets}
+		}
+		return recording, nil
+	})
+	if err != nil || len(report.Devices) != 1 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	// Of six windows among sixty idle ones all are the largest.
+	d := report.Devices[0]
+	if f := d.Probes[5]; d.Packets != held || !f.Reacts || f.Reacted != 6 || f.P > 1e-3 {
+		t.Errorf("%+v", d)
+	}
+	for i, f := range d.Probes[:5] {
+		if f.Plays != 6 || f.Reacted != 0 || f.P < 0.5 {
+			t.Errorf("probe %d: %+v", i, f)
+		}
+	}
+}
+
+// A rule that looks on until after the next sound can't judge.
+func TestRuleThatLooksTooLong(t *testing.T) {
+	plan := scan.Plan{Pace: scan.PaperPace(), Probes: make([]scan.Probe, 1)}
+	rounds := []scan.Round{round(scan.Task{})}
+	load := func(r scan.Round) (scan.Recording, error) { return scan.Recording{Round: r}, nil }
+	j := scan.DefaultJudging()
+	j.Rule.Latency = 6 * time.Second // 1 s of sound, 6 s, and 3 s that an upload takes
+	if _, err := j.Judge(plan, rounds, load); err != nil {
+		t.Error(err)
+	}
+	j.Rule.Latency = 7 * time.Second
+	if _, err := j.Judge(plan, rounds, load); !errors.Is(err, scan.ErrPace) || !strings.Contains(err.Error(), "lower judge.calibrated.latency") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := j.Judge(plan, nil, load); err != nil {
+		t.Errorf("nothing to judge: %v", err)
 	}
 }
 

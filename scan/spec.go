@@ -162,7 +162,7 @@ func (p *ProbesSpec) validate() error {
 
 // Plan is what the spec asks for. Random words are drawn from the list.
 func (s Spec) Plan(words []string) Plan {
-	plan := Plan{Plays: s.Pace.Plays(), Confirm: s.Confirm, Seed: s.Seed}
+	plan := Plan{Pace: s.Pace, Confirm: s.Confirm, Seed: s.Seed}
 	for _, w := range s.Probes.WakeWords {
 		plan.Probes = append(plan.Probes, Probe{WakeWord, w, []string{w}})
 	}

@@ -95,6 +95,9 @@ func (a *app) scan(ctx context.Context, path string, flags scanFlags) error {
 	}
 	defer folder.Close()
 	err = a.playScan(ctx, folder, spec, plan)
+	if errors.Is(err, scan.ErrPace) { // which holds for the report, too
+		return err
+	}
 	if ctx.Err() != nil {
 		err = unfinished{exitInterrupted, fmt.Sprintf("interrupted; go on with: fuzzer scan %s", path)}
 	}
@@ -125,7 +128,7 @@ func (a *app) playScan(ctx context.Context, folder *scan.Folder, spec scan.Spec,
 	}
 	defer player.Close()
 	runner := scan.Runner{
-		Plan: plan, Pace: spec.Pace, Judging: spec.Judge, Folder: folder, Limit: int64(spec.LimitMB) * 1e6,
+		Plan: plan, Judging: spec.Judge, Folder: folder, Limit: int64(spec.LimitMB) * 1e6,
 		Player: player,
 		Clip: func(ctx context.Context, kind scan.Kind, says string) (tts.Clip, error) {
 			if kind == scan.Sound {
@@ -170,11 +173,14 @@ func readSound(path string) (tts.Clip, error) {
 
 // reportScan judges what is in the folder, and prints it.
 func (a *app) reportScan(folder *scan.Folder, spec scan.Spec, plan scan.Plan, format string) error {
-	recordings, err := folder.Recordings()
+	rounds, err := folder.Rounds()
 	if err != nil {
 		return err
 	}
-	report := spec.Judge.Judge(plan.Probes, recordings)
+	report, err := spec.Judge.Judge(plan, rounds, folder.Load)
+	if err != nil {
+		return err
+	}
 	if format == "json" {
 		out := json.NewEncoder(a.stdout)
 		out.SetIndent("", "  ")
