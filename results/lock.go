@@ -122,3 +122,17 @@ func Hold(dir string) (release func() error, err error) {
 	}
 	return lock.release, nil
 }
+
+// Held returns who holds a folder that Hold locks, or nil where nobody does. It
+// changes nothing.
+func Held(dir string) *LockedError {
+	file, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	if errors.Is(unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK) {
+		return locked(dir)
+	}
+	return nil
+}

@@ -168,6 +168,17 @@ func (p Plan) Second(candidates []int) []Task {
 	return tasks
 }
 
+// Left is how many of the first rounds are yet to be played and, at most, of all:
+// which probes are repeated shows only after the first.
+func (p Plan) Left(rounds []Round) (first, most int) {
+	var all []int
+	for i := range p.Probes {
+		all = append(all, i)
+	}
+	first = len(left(p.First(), rounds))
+	return first, first + len(left(p.Second(all), rounds))
+}
+
 func shuffle(tasks []Task, seed, batch uint64) {
 	rng := rand.New(rand.NewPCG(seed, batch))
 	rng.Shuffle(len(tasks), func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })

@@ -96,6 +96,15 @@ func ParseSpec(name string, text []byte, drivers campaign.Drivers) (Spec, error)
 	return spec, nil
 }
 
+// IsSpec says whether a text is meant to be a scan file, and not a campaign file:
+// by its keys, whatever is wrong with it otherwise.
+func IsSpec(text []byte) bool { return scanKey.Match(text) && !campaignKey.Match(text) }
+
+var (
+	scanKey     = regexp.MustCompile(`(?m)^(interface|probes)\s*:`)
+	campaignKey = regexp.MustCompile(`(?m)^(bench|wake_word)\s*:`)
+)
+
 var folderName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
 func (s *Spec) validate() error {

@@ -42,6 +42,10 @@ func TestExampleIsTheDefault(t *testing.T) {
 	if err != nil || is != want {
 		t.Errorf("the example says\n%s\nand the defaults are\n%s%v", is, want, err)
 	}
+	campaign, err := os.ReadFile("../examples/every-key.yaml")
+	if err != nil || scan.IsSpec(campaign) || !scan.IsSpec(text) || !scan.IsSpec([]byte(is)) {
+		t.Errorf("a campaign file or a scan file is taken for the other, %v", err)
+	}
 	frozen, err := scan.ParseSpec("frozen", []byte(is), drivers)
 	if err != nil {
 		t.Fatal(err)

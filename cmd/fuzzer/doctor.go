@@ -17,6 +17,7 @@ import (
 	"wakefuzz/campaign"
 	"wakefuzz/internal/host"
 	"wakefuzz/results"
+	"wakefuzz/scan"
 	"wakefuzz/tts"
 	"wakefuzz/wordlists"
 )
@@ -25,13 +26,13 @@ func (a *app) doctorCommand() *cobra.Command {
 	var dir string
 	listen := 30 * time.Second // the paper's devices sent something every 20 s
 	cmd := &cobra.Command{
-		Use:   "doctor CAMPAIGN-FILE",
-		Short: "Check everything that a campaign depends on",
-		Long: `Check everything that the campaign depends on, from the clock to the device,
-say how to mend what is wrong, and how long the campaign will take and what its
-voices cost. What fails would end the campaign or spoil it; a warning is worth
-a look. Nothing is changed, no word is spoken, and nothing is billed.`,
-		Example: "  fuzzer doctor examples/openwakeword-alexa.yaml",
+		Use:   "doctor FILE",
+		Short: "Check everything that a campaign or a scan depends on",
+		Long: `Check everything that the campaign or the scan of a file depends on, from the
+clock to the device, say how to mend what is wrong, and how long it will take and
+what its voices cost. What fails would end it or spoil it; a warning is worth a
+look. Nothing is changed, no word is spoken, and nothing is billed.`,
+		Example: "  fuzzer doctor examples/openwakeword-alexa.yaml\n  sudo fuzzer doctor examples/scans/home.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if listen < time.Second {
@@ -39,36 +40,42 @@ a look. Nothing is changed, no word is spoken, and nothing is billed.`,
 			}
 			ctx, cancel := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer cancel()
-			spec, wake, err := readSpec(args[0])
+			text, err := os.ReadFile(args[0])
 			if err != nil {
-				return err
-			}
-			if dir == "" {
-				dir = filepath.Join("campaigns", spec.Name)
+				return usagef("reading the file: %w", err)
 			}
 			patient := *a
 			patient.config.Synthesis.GiveUpAfter = answerWithin
-			d := &doctor{app: &patient, file: args[0], dir: dir, listen: listen, spec: spec, wake: wake, facts: map[string]string{}}
-			d.examine(ctx)
+			d := &doctor{app: &patient, file: args[0], dir: dir, listen: listen, facts: map[string]string{}}
+			if scan.IsSpec(text) {
+				err = d.examineScan(ctx)
+			} else {
+				err = d.examineCampaign(ctx)
+			}
+			if err != nil {
+				return err
+			}
 			if ctx.Err() != nil {
 				return unfinished{exitInterrupted, "interrupted"}
 			}
 			return d.conclude()
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "the campaign's `folder` (default campaigns/NAME)")
-	cmd.Flags().DurationVar(&listen, "listen", listen, "how `long` to listen for the device's packets at most")
+	cmd.Flags().StringVar(&dir, "dir", "", "the `folder` of the campaign or the scan (default campaigns/NAME or scans/NAME)")
+	cmd.Flags().DurationVar(&listen, "listen", listen, "how `long` to listen for the device's packets at most, or to those of a scan's network")
 	return cmd
 }
 
 // answerWithin is how long a check waits for what may never answer.
 const answerWithin = 20 * time.Second
 
-// doctor checks what a campaign depends on.
+// doctor checks what a campaign depends on, or a scan: to the checks that both
+// share, a scan is a campaign of one voice on a bench with a loudspeaker.
 type doctor struct {
 	*app
 	file, dir string
 	listen    time.Duration
+	begin     string // the command that would begin
 	spec      campaign.Spec
 	wake      wordlists.Word
 
@@ -95,8 +102,13 @@ type share struct {
 	plays     int
 }
 
-// examine makes the checks.
-func (d *doctor) examine(ctx context.Context) {
+// examineCampaign makes the checks. An error is that there is no campaign file.
+func (d *doctor) examineCampaign(ctx context.Context) (err error) {
+	if d.spec, d.wake, err = readSpec(d.file); err != nil {
+		return err
+	}
+	d.begin = "run"
+	d.dir = firstOf(d.dir, filepath.Join("campaigns", d.spec.Name))
 	d.checkClock()
 	d.checkCampaign(ctx)
 	if voices := d.checkVoices(ctx); voices != nil {
@@ -107,8 +119,9 @@ func (d *doctor) examine(ctx context.Context) {
 		d.checkBench(ctx)
 		d.checkFacts()
 	}
-	d.checkDisks()
+	d.checkDisks(d.campaignNeeds())
 	d.tellNight()
+	return nil
 }
 
 // ok reports that all is well.
@@ -158,7 +171,7 @@ func (d *doctor) conclude() error {
 		return unfinished{exitUnfit, fmt.Sprintf("%d of %d checks failed: %s",
 			n, d.checks, strings.Join(slices.Compact(slices.Clone(d.failed)), ", "))}
 	}
-	_, err := fmt.Fprintf(d.stdout, "none of %d checks failed, warnings: %d; begin with: fuzzer run %s\n", d.checks, d.warnings, d.file)
+	_, err := fmt.Fprintf(d.stdout, "none of %d checks failed, warnings: %d; begin with: fuzzer %s %s\n", d.checks, d.warnings, d.begin, d.file)
 	return err
 }
 

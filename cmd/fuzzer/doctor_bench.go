@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -217,13 +218,8 @@ func (d *doctor) checkTraffic(ctx context.Context) {
 	}
 	listening, cancel := context.WithTimeout(ctx, d.listen)
 	defer cancel()
-	l, err := capture.Listen(listening, o.Interface, device, capture.KeepHeaders)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		d.fail(check, "give the program the right: "+d.setcap(), "this program may not capture on %s", o.Interface)
-		return
-	case err != nil:
-		d.failWith(check, err, where)
+	l, ok := d.openCapture(listening, check, where, o.Interface, device)
+	if !ok {
 		return
 	}
 	defer l.Close()
@@ -266,6 +262,18 @@ func (d *doctor) checkTraffic(ctx context.Context) {
 	default:
 		d.unseen(o.Interface, device, got, seen, own)
 	}
+}
+
+// openCapture begins to capture, or reports why that can't be.
+func (d *doctor) openCapture(ctx context.Context, check, where, iface string, device capture.Address) (*capture.Live, bool) {
+	l, err := capture.Listen(ctx, iface, device, capture.KeepHeaders)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		d.fail(check, "give the program the right: "+d.setcap(), "this program may not capture on %s", iface)
+	case err != nil:
+		d.failWith(check, err, where)
+	}
+	return l, err == nil
 }
 
 // senders counts the packets that each device on the interface sends until ctx
@@ -314,14 +322,21 @@ func (d *doctor) unseen(iface string, device capture.Address, got int, seen map[
 			"%s, and nor did anybody else", what)
 		return
 	}
-	most := slices.SortedFunc(maps.Keys(seen), func(a, b capture.Address) int { return seen[b] - seen[a] })
+	d.fail(check, "if it is one of these, put its address into bench.traffic.device: "+strings.Join(mostActive(seen, known), ", ")+"\nelse say its wake word meanwhile, or listen for longer: --listen 1m",
+		"%s", what)
+}
+
+// mostActive lists who sent the most, with how many packets that were.
+func mostActive(sent map[capture.Address]int, known map[capture.Address]capture.Address) (list []string) {
 	const listed = 8
-	var list []string
+	most := slices.SortedFunc(maps.Keys(sent), func(a, b capture.Address) int {
+		return cmp.Or(sent[b]-sent[a], cmp.Compare(a.String(), b.String()))
+	})
 	for _, mac := range most[:min(len(most), listed)] {
-		entry := fmt.Sprintf("%s (%d)", mac, seen[mac])
+		entry := fmt.Sprintf("%s (%d)", mac, sent[mac])
 		for ip, hw := range known {
 			if hw == mac {
-				entry = fmt.Sprintf("%s, which is %s (%d)", mac, ip, seen[mac])
+				entry = fmt.Sprintf("%s, which is %s (%d)", mac, ip, sent[mac])
 			}
 		}
 		list = append(list, entry)
@@ -329,8 +344,7 @@ func (d *doctor) unseen(iface string, device capture.Address, got int, seen map[
 	if n := len(most) - listed; n > 0 {
 		list = append(list, fmt.Sprintf("%d more", n))
 	}
-	d.fail(check, "if it is one of these, put its address into bench.traffic.device: "+strings.Join(list, ", ")+"\nelse say its wake word meanwhile, or listen for longer: --listen 1m",
-		"%s", what)
+	return list
 }
 
 // checkOffloads looks for what shows several packets as one.

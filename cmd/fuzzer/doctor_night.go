@@ -102,7 +102,7 @@ func (d *doctor) checkClips(ctx context.Context, box *voicebox) {
 	}
 	d.stock = stock
 	switch {
-	case len(stock.missing) > 0 && (d.spec.Bench.Physical() || len(stock.billed) > 0):
+	case d.begin == "run" && len(stock.missing) > 0 && (d.spec.Bench.Physical() || len(stock.billed) > 0):
 		d.warn("clips", "make them ahead of time: fuzzer synth "+d.file, "%s", stock)
 	default:
 		d.ok("clips", "%s", stock)
@@ -140,7 +140,7 @@ func (l *level) report(d *doctor) {
 		return
 	}
 	all := math.Floor(l.options.LevelDBFS - l.short)
-	d.warn("level", fmt.Sprintf("bench.player.level_dbfs: %g would bring all clips to one level; turn the amplifier up instead", all),
+	d.warn("level", fmt.Sprintf("level_dbfs: %g in the section player would bring all clips to one level; turn the amplifier up instead", all),
 		"%d of %d clips stay below %g dBFS, since their peaks reach %g dBFS: the quietest, %q by %s, by %.1f dB",
 		l.held, len(d.clips.length), l.options.LevelDBFS, l.options.PeakDBFS, l.worst.Text, l.worst.Voice, l.short)
 }
@@ -159,16 +159,21 @@ const (
 	bytesPerUpload   = 150e3
 )
 
-// checkDisks makes sure that there is room for what the campaign will write.
-func (d *doctor) checkDisks() {
-	evidence, evidenceFiles := d.evidence()
-	needs := []struct {
-		name, folder, mend string
-		bytes, files       int64
-	}{
-		{"campaign", d.dir, "choose another folder with --dir", d.storeBytes() + evidence, evidenceFiles + 8},
-		{"clips", d.config.Cache, "choose another folder with the key cache of the configuration", d.cacheBytes(), int64(len(d.stock.missing))},
-	}
+// need is what will be written to a folder.
+type need struct {
+	name, folder, mend string
+	bytes, files       int64
+}
+
+func (d *doctor) campaignNeeds() need {
+	evidence, files := d.evidence()
+	return need{"campaign", d.dir, "choose another folder with --dir", d.storeBytes() + evidence, files + 8}
+}
+
+// checkDisks makes sure that there is room for what will be written: that, and
+// the missing clips.
+func (d *doctor) checkDisks(run need) {
+	needs := []need{run, {"clips", d.config.Cache, "choose another folder with the key cache of the configuration", d.cacheBytes(), int64(len(d.stock.missing))}}
 	taken := map[uint64]host.Disk{} // by those before
 	for _, n := range needs {
 		check := "disk"
@@ -265,6 +270,11 @@ func (d *doctor) tellNight() {
 		text += "\nand later by some seconds for each reaction, until the device is at rest again"
 	}
 	d.line("", "night", text)
+	d.tellCosts()
+}
+
+// tellCosts says what the clips cost that are yet to be made.
+func (d *doctor) tellCosts() {
 	if len(d.mute) == 0 || len(d.stock.billed) > 0 {
 		for _, line := range d.costs(d.stock) {
 			d.line("", "cost", line)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -14,9 +15,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"wakefuzz/capture/capturetest"
 	"wakefuzz/internal/googletts"
 	"wakefuzz/internal/pulse"
 	"wakefuzz/results"
+	"wakefuzz/scan"
+	"wakefuzz/tts"
 )
 
 // finds makes sure that doctor reports each of these, as regular expressions of
@@ -157,6 +161,15 @@ func ip(t *testing.T, arguments string) {
 // send has a device send packets to wlan0 until the test ends.
 func send(t *testing.T, device string) {
 	t.Helper()
+	var mac [6]byte
+	fmt.Sscanf(device, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5])
+	frame := append(append([]byte{2, 0, 0, 0, 0, 1}, mac[:]...), 0x88, 0xb5)
+	sendFrame(t, append(frame, make([]byte, 46)...))
+}
+
+// sendFrame has a frame come in at wlan0, again and again until the test ends.
+func sendFrame(t *testing.T, frame []byte) {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -171,10 +184,6 @@ func send(t *testing.T, device string) {
 	}
 	var to unix.SockaddrLinklayer
 	fmt.Sscan(string(far[1]), &to.Ifindex)
-	var mac [6]byte
-	fmt.Sscanf(device, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5])
-	frame := append(append([]byte{2, 0, 0, 0, 0, 1}, mac[:]...), 0x88, 0xb5)
-	frame = append(frame, make([]byte, 46)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -249,7 +258,7 @@ func TestDoctorOfADevice(t *testing.T) {
 		`{player: {driver: speaker, device: wake-left, level_dbfs: -6}, traffic: {driver: capture, interface: wlan0, device: "`+device+`"}}`))
 	loud.Env = append(append(loud.Env, server.Env()...), "WAKEFUZZ_CACHE="+clips)
 	finish(t, exitDone, loud).finds(t, `ok clips 4 clips, 4 in the cache`,
-		`warn level 4 of 4 clips stay below -6 dBFS, since their peaks reach -1 dBFS: the quietest, "\w+" by flite/kal16, by \d+\.\d dB bench.player.level_dbfs: -\d\d would bring`)
+		`warn level 4 of 4 clips stay below -6 dBFS, since their peaks reach -1 dBFS: the quietest, "\w+" by flite/kal16, by \d+\.\d dB level_dbfs: -\d\d in the section player would bring`)
 
 	// A device under another address is quiet all night.
 	doctor(exitUnfit, `"`+device, `"`+other).finds(t, "FAIL traffic "+other+" sent nothing on wlan0 within 1s .*bench.traffic.device: "+device+` \(\d+\)`)
@@ -269,4 +278,68 @@ func TestDoctorOfADevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	doctor(exitUnfit).finds(t, "FAIL traffic this program may not capture on wlan0 give the program the right: sudo setcap cap_net_raw[+]ep /.*fuzzer")
+}
+
+// A scan depends on much the same, but on a whole network instead of a device.
+func TestDoctorOfAScan(t *testing.T) {
+	t.Parallel()
+	gateway(t)
+	server := loudspeakers(t)
+	folder, cache := t.TempDir(), t.TempDir()
+	file := filepath.Join(folder, "scan.yaml")
+	doctor := func(code int, text string) outcome {
+		t.Helper()
+		write(t, file, []byte("name: home\ninterface: wlan0\nplayer: {driver: speaker, device: wake-left}\n"+text))
+		cmd := command(t, "doctor", file, "--listen", "1s", "--dir", filepath.Join(folder, "scan"))
+		cmd.Env = append(append(cmd.Env, server.Env()...), "WAKEFUZZ_CACHE="+cache)
+		return finish(t, code, cmd)
+	}
+	doctor(exitUnfit, "").finds(t, "FAIL network nobody but this machine sent anything on wlan0 within 1s")
+	send(t, "02:00:00:00:00:0a")
+	doctor(exitDone, "").finds(t, `warn network \d devices send on wlan0, but none to anybody outside of this network .*: 02:00:00:00:00:0a`,
+		"the access point's")
+	speaker := capturetest.Host{MAC: "02:00:00:00:00:0b", IP4: "192.0.2.11"}
+	sendFrame(t, capturetest.Frame(speaker, capturetest.Cloud, capturetest.UDP, 100))
+	doctor(exitDone, "").finds(t, `ok rounds .*scan does not exist yet`, `ok voice flite/kal16`, `ok clips 25 clips, 0 in the cache`,
+		`ok player .*wake-left.* takes sound`, `ok network \d devices send on wlan0, with \d+\.\d packets a second in all: .*`+speaker.MAC,
+		`ok disk scan: `, `ok disk clips: `, `scan 15 rounds, about 3\dm.*; with all probes`, `begin with: fuzzer scan `)
+
+	doctor(exitUnfit, "probes: {sounds: [nosuch.wav]}").finds(t, "FAIL sounds .*nosuch.wav")
+	write(t, filepath.Join(folder, "long.wav"), wav(t, 6))
+	doctor(exitUnfit, "probes: {sounds: [long.wav]}").finds(t, `FAIL sounds ".*long.wav" lasts 6s and is watched for 5s after that, but is played every 10s lengthen pace.every`)
+	doctor(exitDone, "probes: {sounds: [long.wav]}\npace: {every: 12s}").finds(t, "ok sounds 1 can be read")
+	doctor(exitUnfit, "voice: {engine: flite, name: nosuch}").finds(t, "FAIL voice flite/nosuch")
+
+	// What is stored, and whoever is at it.
+	held, err := scan.Open(filepath.Join(folder, "scan"), "name: home\ninterface: wlan0\nplayer: {driver: speaker, device: wake-left}\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := doctor(exitUnfit, "")
+	o.finds(t, fmt.Sprintf("FAIL rounds process %d is at it in .*scan, with 0 rounds stored; loudspeaker and network are not looked at", os.Getpid()))
+	if strings.Contains(o.stdout, "player") {
+		t.Errorf("the loudspeaker was looked at:\n%s", o.stdout)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	doctor(exitDone, "").finds(t, "ok rounds .*scan goes on: 0 rounds are stored")
+	doctor(exitUnfit, "confirm: 7").finds(t, "FAIL rounds the scan file plans something else than the scan in this folder give it a name")
+	fuzzer(t, exitUsage, "doctor", filepath.Join(folder, "nosuch.yaml")).says(t, "reading the file")
+	write(t, file, []byte("name: home\nprobes: {wake_wards: [alexa]}\n"))
+	fuzzer(t, exitUsage, "doctor", file).says(t, `did you mean "wake_words"?`)
+}
+
+// wav is a file of so many seconds of noise.
+func wav(t *testing.T, seconds int) []byte {
+	t.Helper()
+	clip := tts.Clip{Samples: make([]int16, seconds*tts.SampleRate)}
+	for i := range clip.Samples {
+		clip.Samples[i] = int16(i * 7919)
+	}
+	var text bytes.Buffer
+	if err := tts.EncodeWAV(&text, clip); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
 }

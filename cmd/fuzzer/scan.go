@@ -60,15 +60,8 @@ once; run the same command again to go on. At most the round in hand is lost.`,
 }
 
 func (a *app) scan(ctx context.Context, path string, flags scanFlags) error {
-	text, err := os.ReadFile(path)
+	spec, err := readScan(path)
 	if err != nil {
-		return usagef("reading the scan file: %w", err)
-	}
-	spec, err := scan.ParseSpec(path, text, drivers)
-	if err != nil {
-		return err
-	}
-	if err := spec.Anchor(filepath.Dir(path)); err != nil {
 		return err
 	}
 	if flags.dir == "" {
@@ -102,6 +95,19 @@ func (a *app) scan(ctx context.Context, path string, flags scanFlags) error {
 		err = unfinished{exitInterrupted, fmt.Sprintf("interrupted; go on with: fuzzer scan %s", path)}
 	}
 	return errors.Join(a.reportScan(folder, spec, plan, flags.format), err)
+}
+
+// readScan reads a scan file. Paths in it are absolute then.
+func readScan(path string) (scan.Spec, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return scan.Spec{}, usagef("reading the scan file: %w", err)
+	}
+	spec, err := scan.ParseSpec(path, text, drivers)
+	if err != nil {
+		return scan.Spec{}, err
+	}
+	return spec, spec.Anchor(filepath.Dir(path))
 }
 
 // sameScan compares what a folder holds with the spec.
