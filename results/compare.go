@@ -97,7 +97,7 @@ func Compare(r *Reader, was, now Judging, whole string) (Comparison, error) {
 // byTrial are the report's rows by their trials.
 func (r *Report) byTrial() map[TrialID]Row {
 	rows := make(map[TrialID]Row)
-	for _, row := range slices.Concat(r.Words, r.Controls) {
+	for _, row := range slices.Concat(r.Words, r.Screened, r.Controls) {
 		rows[row.Trial.ID] = row
 	}
 	return rows

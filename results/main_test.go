@@ -134,6 +134,7 @@ func trial(word string, p phoneme.Pronunciation, plays int) results.Trial {
 		List:          "cmudict",
 		Voice:         "flite/kal16",
 		Round:         1,
+		Batch:         1,
 		Plays:         plays,
 	}
 }

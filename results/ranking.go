@@ -147,7 +147,9 @@ func (s *scores) rank(p *plan, rows []Row, idle *traffic.Null, paced bool) *Back
 		b.Notes = append(b.Notes, idle.Phases()...)
 	}
 	for i := range rows {
-		rows[i].P = idle.Combine(plays[i]).Value
+		if !p.trials[i].Screening { // whose plays share windows, and have no rate
+			rows[i].P = idle.Combine(plays[i]).Value
+		}
 	}
 	adjust(p, rows)
 	return b
@@ -161,7 +163,7 @@ func amongThemselves(p *plan, rows []Row, plays [][]float64, unit time.Duration)
 		null := traffic.NewNull(unit)
 		var at bench.Instant
 		for i := range rows {
-			if p.trials[i].Role != RoleWord || out[i] {
+			if !p.trials[i].tested() || out[i] {
 				continue
 			}
 			for _, score := range plays[i] {
@@ -171,7 +173,7 @@ func amongThemselves(p *plan, rows []Row, plays [][]float64, unit time.Duration)
 			at = at.Add(unit) // another word is no neighbour
 		}
 		for i := range rows {
-			if !out[i] {
+			if !out[i] && !p.trials[i].Screening {
 				rows[i].P = null.Combine(plays[i]).Value
 			}
 		}
@@ -193,7 +195,7 @@ func adjust(p *plan, rows []Row) {
 	var places []int
 	var values []float64
 	for i, row := range rows {
-		if p.trials[i].Role == RoleWord && row.P > 0 {
+		if p.trials[i].tested() && row.P > 0 {
 			places, values = append(places, i), append(values, row.P)
 		}
 	}

@@ -30,6 +30,9 @@ var (
 	voidsBucket    = []byte("voids")
 	packetsBucket  = []byte("packets") // since schema 2; see stream.key
 	clockBucket    = []byte("clock")   // since schema 2
+	// Since schema 3. A campaign that is planned batch by batch has candidates.
+	candidatesBucket = []byte("candidates")
+	batchesBucket    = []byte("batches")
 
 	schemaKey   = []byte("schema")
 	campaignKey = []byte("campaign")
@@ -130,7 +133,13 @@ func load(db *bbolt.DB, path string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.plan, err = newPlan(trials); err != nil {
+	batches := []int{len(trials), 0} // what a store of an older schema has
+	if r.schema >= batchesSchema {
+		if batches, err = collect(journal(r, batchesBucket, decodeBatch)); err != nil {
+			return nil, err
+		}
+	}
+	if r.plan, err = newPlan(trials, batches); err != nil {
 		return nil, damaged(path, err)
 	}
 	return r, nil
@@ -153,8 +162,20 @@ func (r *Reader) read(fn func(*bbolt.Tx) error) error {
 // Campaign is the campaign that the store belongs to.
 func (r *Reader) Campaign() Campaign { return r.campaign }
 
-// Trials is the frozen plan, in plan order.
+// Trials is what is planned so far, in plan order.
 func (r *Reader) Trials() []Trial { return slices.Clone(r.plan.trials) }
+
+// Whole says whether all that the campaign will play is planned.
+func (r *Reader) Whole() bool { return r.plan.whole }
+
+// Candidates are the words that batches are planned from, or none where the
+// plan was whole from the beginning.
+func (r *Reader) Candidates() ([]Candidate, error) {
+	if r.schema < batchesSchema {
+		return nil, nil
+	}
+	return collect(journal(r, candidatesBucket, decodeCandidate))
+}
 
 // Sessions returns the sessions, oldest first.
 func (r *Reader) Sessions() ([]Session, error) {
@@ -275,8 +296,8 @@ type Progress struct {
 }
 
 type playProgress struct {
-	done bool
-	last int32
+	done, voided bool
+	last         int32
 }
 
 // Progress reads which plays are done: those with an attempt that counts,
@@ -298,7 +319,9 @@ func (r *Reader) Progress() (*Progress, error) {
 			return nil, damaged(r.path, fmt.Errorf("attempt %d of a play follows attempt %d", o.Number, play.last))
 		}
 		play.last++
-		if counts(bench.State(o.State), voided[attemptKey{slot, o.Number}]) && !play.done {
+		void := voided[attemptKey{slot, o.Number}]
+		play.voided = play.voided || void
+		if counts(bench.State(o.State), void) && !play.done {
 			play.done = true
 			p.done++
 		}
@@ -331,6 +354,12 @@ func (r *Reader) voided() (map[attemptKey]bool, error) {
 func (p *Progress) Done(id PlayID) bool {
 	place, err := p.plan.place(id)
 	return err == nil && p.plays[p.plan.first[place]+id.Index].done
+}
+
+// Voided reports whether an attempt at the play was taken back.
+func (p *Progress) Voided(id PlayID) bool {
+	place, err := p.plan.place(id)
+	return err == nil && p.plays[p.plan.first[place]+id.Index].voided
 }
 
 // Next is the number of the play's next attempt, from 1.

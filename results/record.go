@@ -46,7 +46,18 @@ const (
 	RoleWord Role = "word"
 	// RolePositive is a trial of the wake word itself, which must react.
 	RolePositive Role = "positive"
+	// RoleNegative is a trial of what must not react: of silence, whose Word is
+	// "", or of a word that sounds nothing like the wake word.
+	RoleNegative Role = "negative"
 )
+
+// Candidate is a word that the campaign may try.
+type Candidate struct {
+	Word           string
+	Pronunciations []phoneme.Pronunciation
+	Guessed        bool
+	List           string
+}
 
 // Trial is a planned trial: all plays of one utterance in one round.
 type Trial struct {
@@ -60,10 +71,28 @@ type Trial struct {
 	List          string
 	// Voice is the name of the voice, as tts.Voice.String gives it.
 	Voice string
-	// Round counts from 1; Plays is how many plays the trial has.
+	// Round tells trials of the same word and voice apart: for words it is the
+	// number of the batch, for controls they are counted. Plays is how many plays
+	// the trial has.
 	Round int
 	Plays int
+	// Batch is the number, from 1, of the batch that the trial was planned in.
+	// The store assigns it.
+	Batch int
+	// Screening is true for what is played to find out which words are worth the
+	// last stage. Rates are of trials that are not screening, because a word
+	// that gets that far has reacted in its screening by choice.
+	Screening bool
+	// Segment groups the trials of a batch, by a number from 1, that are played
+	// back to back, in their order, in one sound. Those of segment 0 are played
+	// by themselves.
+	Segment int
+	// Why says, to people, why the word was chosen: "" where all are.
+	Why string
 }
+
+// tested says whether the trial is what a word's rate is taken from.
+func (t Trial) tested() bool { return t.Role == RoleWord && !t.Screening }
 
 // Campaign is what a store says of the campaign that it belongs to.
 type Campaign struct {
@@ -79,6 +108,10 @@ type Campaign struct {
 	// Spec is the spec that planned the campaign, as YAML with every default
 	// filled in.
 	Spec string
+	// Selected is how many words were selected, times the voices that speak
+	// them: how many hypotheses there are, whether or not each gets a trial. In
+	// a store of schema 2 or older it is 0, and each has one.
+	Selected int
 }
 
 // Session is one run of the program on a campaign. Resuming begins a new one.

@@ -36,13 +36,19 @@ const newName = storeName + ".new"
 const readersPatience = 10 * time.Second
 
 // Create makes the campaign's store in the folder, which it makes if need be,
-// and opens it. The plan is frozen: it can't be changed later. A kill or a
-// loss of power in the middle leaves no store, or a whole one.
+// and opens it. What is planned is frozen: it can't be changed later. Without
+// candidates the trials are all there will be; with them they are the first
+// batch, and [Store.Plan] adds the others. A kill or a loss of power in the
+// middle leaves no store, or a whole one.
 //
 // Errors wrap ErrExists, ErrFull or ErrReadOnly where one fits, or are a
 // *LockedError.
-func Create(dir string, c Campaign, trials []Trial) (*Store, error) {
-	if _, err := newPlan(trials); err != nil {
+func Create(dir string, c Campaign, trials []Trial, candidates ...Candidate) (*Store, error) {
+	batches := []int{len(trials)}
+	if len(candidates) == 0 {
+		batches = append(batches, 0)
+	}
+	if _, err := newPlan(trials, batches); err != nil {
 		return nil, fmt.Errorf("create campaign %s: %w", dir, err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -52,13 +58,24 @@ func Create(dir string, c Campaign, trials []Trial) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := create(dir, c, trials); err != nil {
+	err = create(dir, func(tx *bbolt.Tx) error {
+		if err := putSealed(tx.Bucket(headerBucket), headerBucket, campaignKey, encodeCampaign(c)); err != nil {
+			return err
+		}
+		for _, candidate := range candidates {
+			if err := put(tx, candidatesBucket, encodeCandidate(candidate)); err != nil {
+				return err
+			}
+		}
+		return putBatches(tx, trials, batches)
+	})
+	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
 	return open(dir, lock)
 }
 
-func create(dir string, c Campaign, trials []Trial) error {
+func create(dir string, fill func(*bbolt.Tx) error) error {
 	if _, err := os.Stat(storePath(dir)); err == nil {
 		return fmt.Errorf("create campaign %s: %w: resume it, or choose another folder", dir, ErrExists)
 	} else if !errors.Is(err, os.ErrNotExist) {
@@ -68,7 +85,7 @@ func create(dir string, c Campaign, trials []Trial) error {
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return explain(dir, err)
 	}
-	err := writeNew(fresh, c, trials)
+	err := writeNew(fresh, fill)
 	if err == nil {
 		err = os.Rename(fresh, storePath(dir))
 	}
@@ -80,7 +97,7 @@ func create(dir string, c Campaign, trials []Trial) error {
 }
 
 // writeNew writes a new store. It is on the disk when writeNew returns.
-func writeNew(path string, c Campaign, trials []Trial) (err error) {
+func writeNew(path string, fill func(*bbolt.Tx) error) (err error) {
 	db, err := bbolt.Open(path, 0o644, nil)
 	if err != nil {
 		return err
@@ -94,19 +111,26 @@ func writeNew(path string, c Campaign, trials []Trial) (err error) {
 		if err := putSchema(header); err != nil {
 			return err
 		}
-		if err := putSealed(header, headerBucket, campaignKey, encodeCampaign(c)); err != nil {
+		if err := makeBuckets(tx, trialsBucket, sessionsBucket, attemptsBucket, voidsBucket, packetsBucket, clockBucket, candidatesBucket, batchesBucket); err != nil {
 			return err
 		}
-		if err := makeBuckets(tx, trialsBucket, sessionsBucket, attemptsBucket, voidsBucket, packetsBucket, clockBucket); err != nil {
-			return err
-		}
-		for _, t := range trials {
-			if err := put(tx, trialsBucket, encodeTrial(t)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return fill(tx)
 	})
+}
+
+// putBatches puts the trials, in batches of so many.
+func putBatches(tx *bbolt.Tx, trials []Trial, batches []int) error {
+	for _, t := range trials {
+		if err := put(tx, trialsBucket, encodeTrial(t)); err != nil {
+			return err
+		}
+	}
+	for _, n := range batches {
+		if err := put(tx, batchesBucket, wireBatch{Trials: n}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func putSchema(header *bbolt.Bucket) error {
@@ -128,7 +152,14 @@ func makeBuckets(tx *bbolt.Tx, names ...[]byte) error {
 // as it is.
 func (s *Store) upgrade() error {
 	err := s.update(func(tx *bbolt.Tx) error {
-		if err := makeBuckets(tx, packetsBucket, clockBucket); err != nil {
+		lacking := [][]byte{candidatesBucket, batchesBucket}
+		if s.schema < trafficSchema {
+			lacking = append(lacking, packetsBucket, clockBucket)
+		}
+		if err := makeBuckets(tx, lacking...); err != nil {
+			return err
+		}
+		if err := putBatches(tx, nil, []int{len(s.plan.trials), 0}); err != nil {
 			return err
 		}
 		return putSchema(tx.Bucket(headerBucket))
@@ -281,6 +312,23 @@ func (s *Store) BeginSession(session Session) (uint32, error) {
 	}
 	s.sessions = session.ID
 	return session.ID, nil
+}
+
+// Plan adds a batch of trials to the plan, all or none. No trial says that the
+// plan is whole: none can be added then. It is on the disk when Plan returns.
+func (s *Store) Plan(trials ...Trial) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	plan := s.plan.clone()
+	if err := plan.extend(trials); err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	if err := s.update(func(tx *bbolt.Tx) error { return putBatches(tx, trials, []int{len(trials)}) }); err != nil {
+		return err
+	}
+	s.plan = plan
+	s.last = append(s.last, make([]int32, plan.plays()-len(s.last))...)
+	return nil
 }
 
 // Append is AppendObserved where there is nothing beside the attempts.

@@ -47,9 +47,10 @@ type Judging struct {
 type Report struct {
 	Campaign Campaign
 	Judging  Judging
-	// Words has a row for each trial of a word, and Controls one for each trial
-	// of the wake word, both in plan order; see [Rank].
-	Words, Controls []Row
+	// Words has a row for each trial of a word, but for those of the screening,
+	// which are in Screened; and Controls has one for each trial with a known
+	// answer. All are in plan order; see [Rank].
+	Words, Screened, Controls []Row
 	Totals          Totals
 	// Oracles names the oracles that the rules judge, in alphabetical order,
 	// and Agreements has an entry for each two of them.
@@ -67,7 +68,8 @@ type Row struct {
 	// Measured is how many plays could be judged, n; Reacted is in how many of
 	// them the device reacted, k. Failed is how many plays were attempted
 	// without an attempt that counts.
-	Measured, Reacted, Failed int
+	// Unjudged plays have an attempt that counts, which the rules can't judge.
+	Measured, Reacted, Failed, Unjudged int
 	// ByOracle is what each of the report's oracles read by itself, in their
 	// order, whatever became the verdict.
 	ByOracle []Readings
@@ -143,23 +145,32 @@ type Totals struct {
 	// Unjudged plays have an attempt that counts, but the rules can't judge
 	// what it observed.
 	Planned, Measured, Unjudged, Failed int
+	// GivenUp is how many plays of earlier batches have no attempt that counts:
+	// the campaign went on without them.
+	GivenUp int
 	// Busy is how many of the Failed ones are left so: at a fixed pace, they
 	// found the device busy with its reaction to a play before.
 	Busy int
 	// Attempts is how many are stored, and Voided how many of those were voided.
 	Attempts, Voided int
-	// Words is how many trials of words are planned, and Hits how many of
-	// those are hits.
-	Words, Hits int
+	// Selected is how many words were selected, times their voices. Words is how
+	// many trials of words are planned that are not screening, and Hits how many
+	// of those are hits. Screened counts the trials of the screening, a word as
+	// often as it was screened.
+	Selected, Words, Hits, Screened int
+	// Whole says that no batch will follow.
+	Whole bool
 	Sessions    int
 	// Disagreements is how many plays are judged otherwise than they were at
 	// the time of the play.
 	Disagreements int
 }
 
-// Complete reports whether every planned play has an attempt that counts, or
-// will never have one.
-func (t Totals) Complete() bool { return t.Measured+t.Unjudged+t.Busy == t.Planned }
+// Complete reports whether all is planned, and every planned play has an attempt
+// that counts, or will never have one.
+func (t Totals) Complete() bool {
+	return t.Whole && t.Measured+t.Unjudged+t.Busy+t.GivenUp == t.Planned
+}
 
 // outcome is what is known of a play: the verdict on the attempt that counts.
 type outcome struct {
@@ -195,6 +206,7 @@ func tally(r *Reader, j Judging) (*Report, []outcome, error) {
 	}
 	t := &report.Totals
 	t.Planned, t.Voided, t.Sessions = r.plan.plays(), len(voided), len(sessions)
+	t.Selected, t.Whole = r.campaign.Selected, r.plan.whole
 
 	report.Oracles = slices.Sorted(maps.Keys(j.Rules.Judges))
 	plays := make([]outcome, r.plan.plays())
@@ -262,22 +274,34 @@ func tally(r *Reader, j Judging) (*Report, []outcome, error) {
 				row.read(of(slot))
 			}
 		}
-		row.Hit = IsHit(row.Reacted, trial.Plays, j.HitRate)
+		row.Hit = !trial.Screening && IsHit(row.Reacted, trial.Plays, j.HitRate)
 		for i, reading := range row.Trials {
 			report.Wholes[i].add(reading)
 		}
+		busy := 0
 		if j.Stretch > 0 {
-			t.Busy += takes.Busy(trial.ID)
+			busy = takes.Busy(trial.ID)
 		}
-		if trial.Role == RolePositive {
+		t.Busy += busy
+		if trial.Batch < r.plan.batches {
+			t.GivenUp += trial.Plays - row.Measured - row.Unjudged - busy
+		}
+		switch {
+		case trial.Role != RoleWord:
 			report.Controls = append(report.Controls, row)
-			continue
+		case trial.Screening:
+			t.Screened++
+			report.Screened = append(report.Screened, row)
+		default:
+			t.Words++
+			if row.Hit {
+				t.Hits++
+			}
+			report.Words = append(report.Words, row)
 		}
-		t.Words++
-		if row.Hit {
-			t.Hits++
-		}
-		report.Words = append(report.Words, row)
+	}
+	if t.Selected == 0 {
+		t.Selected = t.Words
 	}
 	for a := range report.Oracles {
 		for b := a + 1; b < len(report.Oracles); b++ {
@@ -346,6 +370,7 @@ func (row *Row) add(plays []outcome, t *Totals) {
 		}
 		if play.state == bench.Unmeasured {
 			t.Unjudged++
+			row.Unjudged++
 			continue
 		}
 		row.Measured++

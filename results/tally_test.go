@@ -65,7 +65,7 @@ func TestTally(t *testing.T) {
 	}
 	if want := (results.Totals{
 		Planned: 12, Measured: 7, Unjudged: 1, Failed: 2,
-		Attempts: 12, Voided: 1, Words: 3, Hits: 2, Sessions: 1, Disagreements: 1,
+		Attempts: 12, Voided: 1, Selected: 3, Words: 3, Hits: 2, Whole: true, Sessions: 1, Disagreements: 1,
 	}); report.Totals != want {
 		t.Errorf("totals\n%+v, not\n%+v", report.Totals, want)
 	}
@@ -77,7 +77,7 @@ func TestTally(t *testing.T) {
 	}
 	const ms = time.Millisecond
 	lexus := results.Row{
-		Trial: trials[0], Measured: 3, Reacted: 2, Rate: 2. / 3, Hit: true,
+		Trial: trials[0], Measured: 3, Reacted: 2, Unjudged: 1, Rate: 2. / 3, Hit: true,
 		Code: "LKSS", Distance: 2, Phonemes: 6, PhonemeDistance: 2,
 		// One reaction at 20 + 6*80 ms of a sound of 1 s, one at 20 + 16*80 ms.
 		Peak: float64(float32(0.95)), Latency: (-500*ms + 300*ms) / 2,
@@ -398,7 +398,7 @@ func TestWhatCounts(t *testing.T) {
 				if reacted != 0 {
 					t.Fatalf("reacted is off by %d", reacted)
 				}
-				want.Words, want.Hits, want.Sessions = 2, report.Totals.Hits, int(session)
+				want.Selected, want.Words, want.Hits, want.Whole, want.Sessions = 2, 2, report.Totals.Hits, true, int(session)
 				if report.Totals != want {
 					t.Fatalf("totals %+v, not %+v", report.Totals, want)
 				}

@@ -25,6 +25,9 @@ import (
 // trafficSchema is the first schema with traffic and clock.
 const trafficSchema = 2
 
+// batchesSchema is the first schema with candidates and batches.
+const batchesSchema = 3
+
 // stream is whose traffic it is: a bench of a session, with a clock of its own.
 type stream struct{ session, bench uint32 }
 

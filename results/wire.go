@@ -23,7 +23,8 @@ import (
 //
 //	1  the beginning
 //	2  an observation's fields 10 to 12; packets and clock
-//	3  an observation's field 13
+//	3  an observation's field 13; a trial's fields 10 to 12, a campaign's field 8;
+//	   candidates and batches
 const schema = 3
 
 // maxRecord is the longest record in bytes, and maxPlays the most plays of a
@@ -47,6 +48,20 @@ type wireCampaign struct {
 	Created           int64  `cbor:"5,keyasint,omitempty"`
 	Fuzzer            string `cbor:"6,keyasint,omitempty"`
 	Spec              string `cbor:"7,keyasint,omitempty"`
+	Selected          int    `cbor:"8,keyasint,omitempty"`
+}
+
+type wireCandidate struct {
+	Word           string   `cbor:"1,keyasint"`
+	Pronunciations []string `cbor:"2,keyasint,omitempty"`
+	Guessed        bool     `cbor:"3,keyasint,omitempty"`
+	List           string   `cbor:"4,keyasint,omitempty"`
+}
+
+// wireBatch says how many trials a batch has. One of none is behind the last
+// batch: the plan is whole.
+type wireBatch struct {
+	Trials int `cbor:"1,keyasint"`
 }
 
 type wireTrial struct {
@@ -59,6 +74,9 @@ type wireTrial struct {
 	Voice         string `cbor:"7,keyasint,omitempty"`
 	Round         int    `cbor:"8,keyasint,omitempty"`
 	Plays         int    `cbor:"9,keyasint"`
+	Screening     bool   `cbor:"10,keyasint,omitempty"`
+	Segment       int    `cbor:"11,keyasint,omitempty"`
+	Why           string `cbor:"12,keyasint,omitempty"`
 }
 
 type wireSession struct {
@@ -222,6 +240,7 @@ func encodeCampaign(c Campaign) wireCampaign {
 		Created:           packTime(c.Created),
 		Fuzzer:            text(c.Fuzzer),
 		Spec:              text(c.Spec),
+		Selected:          c.Selected,
 	}
 }
 
@@ -237,8 +256,44 @@ func decodeCampaign(body []byte) (Campaign, error) {
 		Created:           unpackTime(w.Created),
 		Fuzzer:            w.Fuzzer,
 		Spec:              w.Spec,
+		Selected:          w.Selected,
+	}
+	if c.Selected < 0 || c.Selected > maxPlays {
+		return Campaign{}, fmt.Errorf("%d words were selected", c.Selected)
 	}
 	return c, unpackHash(c.PlanHash[:], w.PlanHash)
+}
+
+func encodeCandidate(c Candidate) wireCandidate {
+	w := wireCandidate{Word: text(c.Word), Guessed: c.Guessed, List: text(c.List)}
+	for _, p := range c.Pronunciations {
+		w.Pronunciations = append(w.Pronunciations, text(string(p)))
+	}
+	return w
+}
+
+func decodeCandidate(body []byte) (Candidate, error) {
+	var w wireCandidate
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return Candidate{}, err
+	}
+	c := Candidate{Word: w.Word, Guessed: w.Guessed, List: w.List}
+	for _, p := range w.Pronunciations {
+		c.Pronunciations = append(c.Pronunciations, phoneme.Pronunciation(p))
+	}
+	return c, nil
+}
+
+// decodeBatch returns how many trials the batch has.
+func decodeBatch(body []byte) (int, error) {
+	var w wireBatch
+	if err := strict.Unmarshal(body, &w); err != nil {
+		return 0, err
+	}
+	if w.Trials < 0 || w.Trials > maxPlays {
+		return 0, fmt.Errorf("a batch of %d trials", w.Trials)
+	}
+	return w.Trials, nil
 }
 
 func encodeTrial(t Trial) wireTrial {
@@ -252,6 +307,9 @@ func encodeTrial(t Trial) wireTrial {
 		Voice:         text(t.Voice),
 		Round:         t.Round,
 		Plays:         t.Plays,
+		Screening:     t.Screening,
+		Segment:       t.Segment,
+		Why:           text(t.Why),
 	}
 }
 
@@ -269,6 +327,9 @@ func decodeTrial(body []byte) (Trial, error) {
 		Voice:         w.Voice,
 		Round:         w.Round,
 		Plays:         w.Plays,
+		Screening:     w.Screening,
+		Segment:       w.Segment,
+		Why:           w.Why,
 	}
 	if err := unpackHash(t.ID[:], w.ID); err != nil {
 		return Trial{}, err
@@ -279,10 +340,12 @@ func decodeTrial(body []byte) (Trial, error) {
 // validate returns an error for a trial that no plan may hold.
 func (t Trial) validate() error {
 	switch {
-	case t.Role != RoleWord && t.Role != RolePositive:
+	case t.Role != RoleWord && t.Role != RolePositive && t.Role != RoleNegative:
 		return fmt.Errorf("trial %s: unknown role %q", t.ID, t.Role)
 	case t.Plays < 1 || t.Plays > maxPlays:
 		return fmt.Errorf("trial %s: %d plays", t.ID, t.Plays)
+	case t.Segment < 0 || t.Segment > 0 && t.Plays != 1:
+		return fmt.Errorf("trial %s: %d plays in segment %d", t.ID, t.Plays, t.Segment)
 	default:
 		return nil
 	}

@@ -52,7 +52,7 @@ func fuzzRecord[R, W any](f *testing.F, seeds []R, encode func(R) W, decode func
 }
 
 func fuzzPlan(tb testing.TB) *plan {
-	p, err := newPlan([]Trial{{ID: TrialID{1}, Role: RoleWord, Plays: 3}, {ID: TrialID{2}, Role: RolePositive, Plays: 2}})
+	p, err := newPlan([]Trial{{ID: TrialID{1}, Role: RoleWord, Plays: 3}, {ID: TrialID{2}, Role: RolePositive, Plays: 2}}, []int{2, 0})
 	if err != nil {
 		tb.Fatal(err)
 	}
