@@ -29,6 +29,12 @@ var ErrPlanChanged = errors.New("the campaign file plans something else than the
 // campaign or a whole one.
 func Create(dir string, spec Spec, wake wordlists.Word, words []wordlists.Word, version string) (*results.Store, error) {
 	trials := Plan(spec, wake, words)
+	var candidates []results.Candidate
+	if spec.Protocol.Kind != KindExhaustive {
+		for _, w := range words {
+			candidates = append(candidates, results.Candidate{Word: w.Text, Pronunciations: w.Pronunciations, Guessed: w.Guessed, List: w.List})
+		}
+	}
 	hash, err := planHash(spec, trials)
 	if err != nil {
 		return nil, err
@@ -45,7 +51,8 @@ func Create(dir string, spec Spec, wake wordlists.Word, words []wordlists.Word, 
 		Created:           time.Now(),
 		Fuzzer:            version,
 		Spec:              text,
-	}, trials)
+		Selected:          len(words) * len(spec.Voices),
+	}, trials, candidates...)
 	if err != nil {
 		return nil, err
 	}

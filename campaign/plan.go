@@ -1,49 +1,144 @@
 package campaign
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 
+	"wakefuzz/phoneme"
+	"wakefuzz/protocol"
 	"wakefuzz/results"
 	"wakefuzz/tts"
 	"wakefuzz/wordlists"
 )
 
-// Plan lists the trials of a campaign in the order in which they are played:
-// first the wake word itself, as positive control, then each word, by each
-// voice; and in between and at the end, where the spec asks for it, the wake
-// word again by the first voice. It is a pure function of its arguments.
-func Plan(spec Spec, wake wordlists.Word, words []wordlists.Word) []results.Trial {
-	trials := make([]results.Trial, 0, (1+len(words))*len(spec.Voices))
-	add := func(role results.Role, w wordlists.Word, round, plays int, voices ...tts.Voice) {
-		for _, voice := range voices {
-			t := results.Trial{
-				Role:          role,
-				Word:          w.Text,
-				Pronunciation: w.Pronunciation(),
-				Guessed:       w.Guessed,
-				List:          w.List,
-				Voice:         voice.String(),
-				Round:         round,
-				Plays:         plays,
-			}
-			t.ID = trialID(spec.Seed, t)
-			trials = append(trials, t)
+// Candidates are the words, each by each of the spec's voices: what a protocol
+// chooses from.
+func Candidates(spec Spec, words []wordlists.Word) []protocol.Candidate {
+	candidates := make([]protocol.Candidate, 0, len(words)*len(spec.Voices))
+	for _, w := range words {
+		for _, v := range spec.Voices {
+			candidates = append(candidates, protocol.Candidate{Word: w, Voice: v.String()})
 		}
 	}
-	plays := spec.Protocol.Plays
-	add(results.RolePositive, wake, 1, plays, spec.Voices...)
-	checks := 0
-	for i, w := range words {
-		add(results.RoleWord, w, 1, plays, spec.Voices...)
-		last := i == len(words)-1
-		if every := spec.Controls.Every; every > 0 && (last || (i+1)%every == 0) {
-			checks++
-			add(results.RolePositive, wake, 1+checks, spec.Controls.Plays, spec.Voices[0])
+	return candidates
+}
+
+// Plan lists the trials of a campaign's first batch, which is all of it where
+// every word is played equally often, in the order in which they are played: first
+// the wake word itself, as positive control, by each voice; then what the
+// protocol asks for; and in between and at the end, where the spec asks for it,
+// the wake word again and what must not react. It is a pure function of its
+// arguments.
+func Plan(spec Spec, wake wordlists.Word, words []wordlists.Word) []results.Trial {
+	p := newPlanner(spec, wake, words)
+	return p.trials(p.protocol.Next(nil), nil, nil)
+}
+
+// planner makes trials of what a protocol asks for.
+type planner struct {
+	spec     Spec
+	wake     wordlists.Word
+	words    []wordlists.Word
+	protocol protocol.Protocol
+}
+
+func newPlanner(spec Spec, wake wordlists.Word, words []wordlists.Word) planner {
+	return planner{spec: spec, wake: wake, words: words, protocol: spec.Protocol.of(spec.Seed, Candidates(spec, words))}
+}
+
+// trials plans the batch that follows the earlier trials, of which those words
+// have reacted.
+func (p planner) trials(batch protocol.Batch, earlier []results.Trial, reacted map[string]bool) []results.Trial {
+	number := 1
+	rounds := map[results.Trial]int{} // of controls, by role, word and voice
+	for _, t := range earlier {
+		number = t.Batch + 1
+		if t.Role != results.RoleWord {
+			rounds[results.Trial{Role: t.Role, Word: t.Word, Voice: t.Voice}]++
+		}
+	}
+	var trials []results.Trial
+	add := func(t results.Trial) {
+		t.ID = trialID(p.spec.Seed, t)
+		trials = append(trials, t)
+	}
+	control := func(role results.Role, w wordlists.Word, screening bool, plays int, voice string) {
+		of := results.Trial{Role: role, Word: w.Text, Voice: voice}
+		rounds[of]++
+		add(results.Trial{
+			Role: role, Word: w.Text, Pronunciation: w.Pronunciation(), Guessed: w.Guessed, List: w.List,
+			Voice: voice, Round: rounds[of], Plays: plays, Screening: screening,
+		})
+	}
+	if number == 1 {
+		for _, voice := range p.spec.Voices {
+			control(results.RolePositive, p.wake, false, p.spec.Protocol.Plays, voice.String())
+		}
+	}
+	negatives := p.negatives(reacted)
+	words, shown, checked := 0, 0, 0
+	for i, item := range batch {
+		w := item.Word
+		add(results.Trial{
+			Role: results.RoleWord, Word: w.Text, Pronunciation: w.Pronunciation(), Guessed: w.Guessed, List: w.List,
+			Voice: item.Voice, Round: number, Plays: item.Plays,
+			Screening: item.Stage != protocol.StageLast, Segment: item.Segment, Why: item.Why,
+		})
+		last := i == len(batch)-1
+		if !last && item.Segment > 0 && batch[i+1].Segment == item.Segment {
+			words++
+			continue // nothing comes between the words of a segment
+		}
+		if !last && item.Segment == 0 && batch[i+1].Word.Text == w.Text {
+			continue // nor between the voices of a word
+		}
+		words++
+		for ; shown < len(negatives)*(i+1)/len(batch); shown++ {
+			voice := p.spec.Voices[shown%len(p.spec.Voices)].String()
+			control(results.RoleNegative, negatives[shown], item.Stage != protocol.StageLast, item.Plays, voice)
+		}
+		every := p.spec.Controls.Every
+		if due := every > 0 && words-checked >= every; due || last && p.closes() {
+			checked = words
+			control(results.RolePositive, p.wake, false, p.spec.Controls.Plays, p.spec.Voices[0].String())
 		}
 	}
 	return trials
 }
+
+// closes says whether each batch ends with the wake word. Where what follows
+// depends on it, a device is asked whether it still hears.
+func (p planner) closes() bool {
+	return p.spec.Controls.Every > 0 || p.spec.Bench.Physical() && p.spec.Protocol.Kind != KindExhaustive
+}
+
+// negatives are what must not wake the device: silence, which is the word "",
+// and words that sound least like the wake word and have not reacted yet. They
+// are taken at random from the farthest quarter of the words, because the
+// farthest few are all alike.
+func (p planner) negatives(reacted map[string]bool) []wordlists.Word {
+	n := p.spec.Controls.Negatives
+	if n == 0 {
+		return nil
+	}
+	far := slices.DeleteFunc(slices.Clone(p.words), func(w wordlists.Word) bool { return reacted[w.Text] })
+	code := phoneme.MetricPhonemes.Code(p.wake.Text, p.wake.Pronunciation())
+	distance := make(map[string]int, len(far))
+	for _, w := range far {
+		distance[w.Text] = phoneme.MetricPhonemes.Distance(phoneme.MetricPhonemes.Code(w.Text, w.Pronunciation()), code)
+	}
+	slices.SortStableFunc(far, func(a, b wordlists.Word) int { return cmp.Compare(distance[b.Text], distance[a.Text]) })
+	far = far[:min(len(far), max(n-1, len(far)/4))]
+	rand.New(rand.NewPCG(p.spec.Seed, farWords)).Shuffle(len(far), func(i, j int) { far[i], far[j] = far[j], far[i] })
+	return append([]wordlists.Word{{}}, far[:min(n-1, len(far))]...)
+}
+
+// farWords is the second half of a generator's seed; see
+// [planner.negatives].
+const farWords = 0x66617220776f7264
 
 // trialID hashes what makes a trial the one it is. The bench is left out on
 // purpose: the same words played to two models get the same phases and the
@@ -53,7 +148,8 @@ func trialID(seed uint64, t results.Trial) results.TrialID {
 	return results.TrialID(sum[:16])
 }
 
-// planHash hashes the part of the spec that shapes the plan, and the trials.
+// planHash hashes the part of the spec that shapes the plan, and the trials
+// that it begins with.
 func planHash(spec Spec, trials []results.Trial) ([sha256.Size]byte, error) {
 	text, err := spec.plan().YAML()
 	if err != nil {
@@ -67,7 +163,81 @@ func planHash(spec Spec, trials []results.Trial) ([sha256.Size]byte, error) {
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
-// job is what is left to play of a trial.
+// planner makes the planner of the stored campaign.
+func (r *Runner) planner() (planner, error) {
+	candidates, err := r.Store.Candidates()
+	if err != nil {
+		return planner{}, err
+	}
+	words := make([]wordlists.Word, len(candidates))
+	for i, c := range candidates {
+		words[i] = wordlists.Word{Text: c.Word, Pronunciations: c.Pronunciations, Guessed: c.Guessed, List: c.List}
+	}
+	stored := r.Store.Campaign()
+	wake := wordlists.Word{Text: stored.WakeWord, Pronunciations: []phoneme.Pronunciation{stored.WakePronunciation}}
+	return newPlanner(r.Spec, wake, words), nil
+}
+
+// planNext plans the next batch, if there is one, from what became of those
+// before.
+func (r *Runner) planNext() (more bool, err error) {
+	if r.Store.Whole() {
+		return false, nil
+	}
+	p, err := r.planner()
+	if err != nil {
+		return false, err
+	}
+	progress, err := r.Store.Progress()
+	if err != nil {
+		return false, err
+	}
+	planned := r.Store.Trials()
+	done := p.done(planned, progress)
+	reacted := map[string]bool{}
+	for _, d := range done {
+		for i, item := range d.Batch {
+			reacted[item.Word.Text] = reacted[item.Word.Text] || d.Results[i].Reacted > 0
+		}
+	}
+	trials := p.trials(p.protocol.Next(done), planned, reacted)
+	return len(trials) > 0, r.Store.Plan(trials...)
+}
+
+// done are the batches that are planned, which are complete, and what became of
+// their words.
+func (p planner) done(planned []results.Trial, progress *results.Progress) []protocol.Done {
+	words := make(map[string]wordlists.Word, len(p.words))
+	for _, w := range p.words {
+		words[w.Text] = w
+	}
+	var done []protocol.Done
+	for _, t := range planned {
+		for len(done) < t.Batch {
+			done = append(done, protocol.Done{})
+		}
+		if t.Role != results.RoleWord {
+			continue
+		}
+		w, known := words[t.Word]
+		if !known || !slices.Contains(w.Pronunciations, t.Pronunciation) { // the protocol made it up
+			w = wordlists.Word{Text: t.Word, Pronunciations: []phoneme.Pronunciation{t.Pronunciation}, Guessed: t.Guessed, List: t.List}
+		}
+		stage := protocol.StageLast
+		if t.Screening {
+			stage = protocol.StageScreen
+		}
+		d := &done[t.Batch-1]
+		d.Batch = append(d.Batch, protocol.Item{
+			Candidate: protocol.Candidate{Word: w, Voice: t.Voice}, Stage: stage, Plays: t.Plays, Segment: t.Segment, Why: t.Why,
+		})
+		reacted, quiet := progress.Result(t.ID)
+		d.Results = append(d.Results, protocol.Result{Reacted: reacted, Quiet: quiet})
+	}
+	return done
+}
+
+// job is what is left to play of a trial, or of a segment of trials.
 type job struct {
 	trial results.Trial
 	// plays are the indices of the plays that no attempt counts for; at a fixed
@@ -77,31 +247,55 @@ type job struct {
 	// of it, which then no longer counts.
 	cut  string
 	void []results.Void
+	// segment are the trials that are left of a segment, in their order, whose
+	// first is trial. It is empty for a trial that is played by itself.
+	segment []results.Trial
 }
 
-// remaining subtracts from the plan the plays that have an attempt that counts.
+// remaining subtracts from what is planned the plays that have an attempt that
+// counts. What could not be measured in an earlier batch stays so, for the
+// batches after it were planned without it; but what was taken back is played
+// again.
 func remaining(trials []results.Trial, progress *results.Progress) []job {
 	var jobs []job
+	batches := 0
+	if n := len(trials); n > 0 {
+		batches = trials[n-1].Batch
+	}
 	for _, t := range trials {
 		j := job{trial: t}
 		for i := range t.Plays {
-			if !progress.Done(results.PlayID{Trial: t.ID, Index: i}) {
+			id := results.PlayID{Trial: t.ID, Index: i}
+			if !progress.Done(id) && (t.Batch == batches || progress.Voided(id)) {
 				j.plays = append(j.plays, i)
 			}
 		}
-		if len(j.plays) > 0 {
-			jobs = append(jobs, j)
+		if len(j.plays) == 0 {
+			continue
 		}
+		if t.Segment > 0 {
+			j.segment = []results.Trial{t}
+			if n := len(jobs); n > 0 && jobs[n-1].trial.Segment == t.Segment && jobs[n-1].trial.Batch == t.Batch {
+				jobs[n-1].segment = append(jobs[n-1].segment, t)
+				continue
+			}
+		}
+		jobs = append(jobs, j)
 	}
 	return jobs
 }
 
-// untaken lists the trials that were not played whole.
-func untaken(trials []results.Trial, takes *results.Takes) []job {
+// untaken lists the trials that were not played whole, of the last batch or
+// with a play that was taken back.
+func untaken(trials []results.Trial, takes *results.Takes, progress *results.Progress) []job {
+	left := map[results.TrialID]bool{}
+	for _, j := range remaining(trials, progress) {
+		left[j.trial.ID] = true
+	}
 	var jobs []job
 	for _, t := range trials {
 		cut := takes.Cut(t.ID)
-		if cut == "" {
+		if cut == "" || t.Batch < trials[len(trials)-1].Batch && !left[t.ID] {
 			continue
 		}
 		j := job{trial: t, cut: cut, void: takes.Counting(t.ID)}
@@ -111,4 +305,9 @@ func untaken(trials []results.Trial, takes *results.Takes) []job {
 		jobs = append(jobs, j)
 	}
 	return jobs
+}
+
+// utterance is what the trial's clip speaks. Silence, the word "", has none.
+func utterance(t results.Trial, voices map[string]tts.Voice) tts.Utterance {
+	return tts.Utterance{Text: t.Word, Voice: voices[t.Voice]}
 }

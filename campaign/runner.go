@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -46,6 +47,8 @@ type Bench struct {
 	Evidence func(w io.Writer, from bench.Instant, comment string) error
 	// Close frees the bench.
 	Close func() error
+
+	silent bench.Instant // when the last sound ended
 }
 
 // ErrChanged means that what shapes the observations is no longer what it was
@@ -95,16 +98,24 @@ type Event struct {
 type Standing struct {
 	// Trials are the trials planned; Planned and Measured count plays, and Busy
 	// those that are left unmeasured: at a fixed pace, they found the device busy
-	// with its reaction to a play before.
-	Trials, Planned, Measured, Busy int
+	// with its reaction to a play before. GivenUp counts those of earlier batches
+	// that could not be measured.
+	Trials, Planned, Measured, Busy, GivenUp int
+	// Batch is the number of the batch in hand, from 1, and Whole says that none
+	// will follow.
+	Batch int
+	Whole bool
 	// Hits are the words that have reacted often enough to be a hit whatever
 	// their remaining plays bring; LastHit is the latest of this session.
 	Hits    int
 	LastHit string
 }
 
-// Left is how many plays are still to be measured.
-func (t Standing) Left() int { return t.Planned - t.Measured - t.Busy }
+// Left is how many of the plays that are planned are still to be measured.
+func (t Standing) Left() int { return t.Planned - t.Measured - t.Busy - t.GivenUp }
+
+// Over says whether nothing is left to play or to plan.
+func (t Standing) Over() bool { return t.Whole && t.Left() == 0 }
 
 // Standing returns where the campaign stands by what is stored, under the rules
 // of the spec.
@@ -126,8 +137,17 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 	if err != nil {
 		return Standing{}, err
 	}
-	if score.standing.Left() == 0 {
-		return score.standing, r.keepSpec()
+	// A campaign that was killed between two batches may have no other to play.
+	for score.standing.Left() == 0 {
+		if more, err := r.planNext(); err != nil {
+			return score.standing, err
+		} else if !more {
+			score.standing.Whole = true
+			return score.standing, r.keepSpec()
+		}
+		if score, err = r.newScore(); err != nil {
+			return Standing{}, err
+		}
 	}
 	benches, err := r.openBenches()
 	if err != nil {
@@ -141,31 +161,44 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 	r.Begin(score.standing)
 	blind := map[string]bool{}
 	evidence := &evidence{dir: filepath.Join(r.Folder, evidenceFolder), limit: int64(r.Spec.Evidence.LimitMB) * 1e6}
-	for tries := 0; tries < r.Spec.Protocol.Tries; {
-		progress, err := r.Store.Progress()
-		if err != nil {
-			return score.standing, err
-		}
-		jobs, err := r.left(progress)
-		if err != nil {
-			return score.standing, err
-		}
-		if len(jobs) == 0 || r.Stopped() {
-			break
-		}
-		pass := pass{Runner: r, session: session, progress: progress, score: score, evidence: evidence, watch: watch{blind: blind}}
-		if r.Spec.Bench.Physical() {
-			if pass.unproven, err = r.readUnproven(); err != nil {
+	for more := true; more; {
+		for tries := 0; tries < r.Spec.Protocol.Tries; {
+			progress, err := r.Store.Progress()
+			if err != nil {
+				return score.standing, err
+			}
+			jobs, err := r.left(progress)
+			if err != nil {
+				return score.standing, err
+			}
+			if len(jobs) == 0 || r.Stopped() {
+				break
+			}
+			pass := pass{Runner: r, session: session, progress: progress, score: score, evidence: evidence, watch: watch{blind: blind}}
+			if r.Spec.Bench.Physical() {
+				if pass.unproven, err = r.readUnproven(); err != nil {
+					return score.standing, err
+				}
+			}
+			err = pass.play(ctx, jobs, benches)
+			if pass.voided == 0 {
+				tries++ // what was voided is not to blame on the plays
+			}
+			if err != nil {
 				return score.standing, err
 			}
 		}
-		err = pass.play(ctx, jobs, benches)
-		if pass.voided == 0 {
-			tries++ // what was voided is not to blame on the plays
+		if r.Stopped() {
+			break
 		}
+		if more, err = r.planNext(); err != nil {
+			return score.standing, err
+		}
+		next, err := r.newScore()
 		if err != nil {
 			return score.standing, err
 		}
+		score.become(next)
 	}
 	return score.standing, nil
 }
@@ -299,6 +332,8 @@ type spoken struct {
 	job
 	clip tts.Clip
 	err  error
+	// segment are the words of a segment, each by itself.
+	segment []spoken
 }
 
 // speakAhead fetches the clips of the next few jobs while earlier ones are
@@ -322,14 +357,33 @@ func (p *pass) speakAhead(ctx context.Context, g *errgroup.Group, jobs []job, ah
 				return nil // whoever cancelled has the reason
 			}
 			speaking.Go(func() {
-				clip, err := p.Speak(ctx, tts.Utterance{Text: j.trial.Word, Voice: voices[j.trial.Voice]})
-				next <- spoken{job: j, clip: clip, err: err}
+				if len(j.segment) == 0 {
+					next <- p.speak(ctx, j, voices)
+					return
+				}
+				s := spoken{job: j}
+				for _, t := range j.segment {
+					s.segment = append(s.segment, p.speak(ctx, job{trial: t, plays: []int{0}}, voices))
+				}
+				next <- s
 			})
 		}
 		return nil
 	})
 	return ready
 }
+
+// speak fetches the clip of a job.
+func (p *pass) speak(ctx context.Context, j job, voices map[string]tts.Voice) spoken {
+	if j.trial.Word == "" {
+		return spoken{job: j, clip: silence}
+	}
+	clip, err := p.Speak(ctx, utterance(j.trial, voices))
+	return spoken{job: j, clip: clip, err: err}
+}
+
+// silence is what a control plays that has no word, as long as a word.
+var silence = tts.Clip{Samples: make([]int16, tts.SampleRate*6/10)}
 
 // left lists what is left to play.
 func (r *Runner) left(progress *results.Progress) ([]job, error) {
@@ -340,13 +394,16 @@ func (r *Runner) left(progress *results.Progress) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return untaken(r.Store.Trials(), takes), nil
+	return untaken(r.Store.Trials(), takes, progress), nil
 }
 
 // playJob plays what is left of a trial and stores each play before the next.
 func (p *pass) playJob(ctx context.Context, number int, b *Bench, j spoken) error {
 	if p.Stopped() {
 		return nil
+	}
+	if len(j.segment) > 0 {
+		return p.playSegment(ctx, number, b, j.segment)
 	}
 	if j.err != nil && !concernsOneWord(j.err) {
 		return fmt.Errorf("speaking %q: %w", j.trial.Word, j.err)
@@ -371,15 +428,7 @@ func (p *pass) playJob(ctx context.Context, number int, b *Bench, j spoken) erro
 // attempt is stored, with all that was observed up to then, when the pace says;
 // with the run stopped meanwhile it is not.
 func (p *pass) playOnce(ctx context.Context, number int, b *Bench, j spoken, index int, pace *pace) (results.Attempt, error) {
-	play := results.PlayID{Trial: j.trial.ID, Index: index}
-	a := results.Attempt{
-		Play:    play,
-		Number:  p.progress.Next(play),
-		Session: p.session,
-		Bench:   number,
-		Wall:    time.Now(),
-		Rule:    p.Spec.Rules().Text,
-	}
+	a := p.begin(results.PlayID{Trial: j.trial.ID, Index: index}, number)
 	restless := ""
 	if pace == nil {
 		var err error
@@ -412,18 +461,42 @@ func (p *pass) playOnce(ctx context.Context, number int, b *Bench, j spoken, ind
 	if fatal != nil {
 		return a, fatal
 	}
-	p.score.add(j.trial, a, verdict, p.Report)
-	if a.Fault != bench.NoFault {
-		p.Log.Warn("play not measured", "word", j.trial.Word, "play", play, "fault", a.Fault, "detail", a.Detail)
-	}
+	p.tell(j.trial, a, verdict)
 	p.keep(ctx, b, j.trial, a, verdict)
 	return a, nil
+}
+
+// tell counts a stored play and reports it.
+func (p *pass) tell(t results.Trial, a results.Attempt, v oracle.Verdict) {
+	p.score.add(t, a, v, p.Report)
+	if a.Fault != bench.NoFault {
+		p.Log.Warn("play not measured", "word", t.Word, "play", a.Play, "fault", a.Fault, "detail", a.Detail)
+	}
+}
+
+// begin is an attempt at the play of which nothing is known yet.
+func (p *pass) begin(play results.PlayID, number int) results.Attempt {
+	return results.Attempt{
+		Play:    play,
+		Number:  p.progress.Next(play),
+		Session: p.session,
+		Bench:   number,
+		Wall:    time.Now(),
+		Rule:    p.Spec.Rules().Text,
+	}
 }
 
 // settle lets the device come to rest, for as long as the spec allows.
 func (p *pass) settle(ctx context.Context, b *Bench) (restless string, err error) {
 	if b.Settle == nil {
 		return "", nil
+	}
+	// A sound that failed may have been heard, and nobody waited for what it
+	// draws: a device is at rest only if it has been so since then.
+	if b.Now != nil {
+		if err := p.wait(ctx, b, b.silent.Add(p.Spec.Bench.Settle.Quiet)); err != nil || p.Stopped() {
+			return "", err
+		}
 	}
 	settling, cancel := p.untilStop(ctx)
 	defer cancel()
@@ -480,21 +553,44 @@ func concernsOneWord(err error) bool {
 
 // attempt plays the clip once and fills in what was observed. An error means
 // that the bench is of no further use, or that the run was cut short.
-func (p *pass) attempt(ctx context.Context, b *Bench, clip tts.Clip, a *results.Attempt) (verdict oracle.Verdict, err error) {
+func (p *pass) attempt(ctx context.Context, b *Bench, clip tts.Clip, a *results.Attempt) (oracle.Verdict, error) {
+	attempts := []results.Attempt{*a}
+	verdicts, err := p.sound(ctx, b, playback.Cue{Clip: clip, Seed: a.Play.Seed()}, []placed{{clip: clip}}, attempts)
+	*a = attempts[0]
+	return verdicts[0], err
+}
+
+// placed is a word's clip, and where in a sound it begins.
+type placed struct {
+	clip tts.Clip
+	at   time.Duration
+}
+
+// sound plays the cue, which sounds the words one after the other, and fills in
+// what was observed of each, until one of them makes the device react: for the
+// words after that, of which nobody knows whether they were heard, there is no
+// verdict. An error is about all of them.
+func (p *pass) sound(ctx context.Context, b *Bench, cue playback.Cue, words []placed, attempts []results.Attempt) (verdicts []oracle.Verdict, err error) {
 	busy := bench.FaultPlayer // whose fault it is if the bench fails now
+	unmeasured := func(detail string) []oracle.Verdict {
+		for i := range attempts {
+			attempts[i].State, attempts[i].Fault, attempts[i].Detail = bench.Unmeasured, busy, detail
+		}
+		return slices.Repeat([]oracle.Verdict{{Fault: busy}}, len(attempts))
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			p.Log.Error("a driver panicked", "panic", v, "stack", string(debug.Stack()))
-			err = fmt.Errorf("bench %d: its driver panicked: %v; the log has the details", a.Bench, v)
+			err = fmt.Errorf("bench %d: its driver panicked: %v; the log has the details", attempts[0].Bench, v)
 		}
 		if err != nil {
 			if ctx.Err() != nil {
 				busy = bench.FaultInterrupted
 			}
-			a.State, a.Fault, a.Detail = bench.Unmeasured, busy, err.Error()
+			verdicts = unmeasured(err.Error())
 		}
 	}()
-	limit := patience(clip, b.Oracles)
+	limit := patience(cue.Clip, b.Oracles)
 	playing, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	// tooSlow tells a driver that gave up at our time limit, which costs this
@@ -502,35 +598,53 @@ func (p *pass) attempt(ctx context.Context, b *Bench, clip tts.Clip, a *results.
 	tooSlow := func(err error) bool {
 		return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	}
-	unmeasured := func(detail string) (oracle.Verdict, error) {
-		a.State, a.Fault, a.Detail = bench.Unmeasured, busy, detail
-		return oracle.Verdict{Fault: busy}, nil
-	}
 
-	sounding, err := b.Player.Play(playing, playback.Cue{Clip: clip, Seed: a.Play.Seed()})
+	sounding, err := b.Player.Play(playing, cue)
+	if b.Now != nil {
+		b.silent = b.Now()
+	}
 	switch {
 	case tooSlow(err):
-		return unmeasured(fmt.Sprintf("the player did not finish within %v", limit))
+		return unmeasured(fmt.Sprintf("the player did not finish within %v", limit)), nil
 	case err != nil:
-		return verdict, fmt.Errorf("bench %d: player: %w", a.Bench, err)
+		return nil, fmt.Errorf("bench %d: player: %w", attempts[0].Bench, err)
 	}
 	busy = bench.FaultOracle
-	var observations []bench.Observation
-	if sounding.Fault == bench.NoFault {
-		for _, o := range b.Oracles {
-			watched := bench.Span{Start: sounding.Span.Start, End: sounding.Span.End.Add(o.Window())}
-			observation, err := o.Observe(playing, watched)
-			switch {
-			case tooSlow(err):
-				return unmeasured(fmt.Sprintf("oracle %s did not answer within %v", o.Name(), limit))
-			case err != nil:
-				return verdict, fmt.Errorf("bench %d: oracle %s: %w", a.Bench, o.Name(), err)
+	reacted := bench.Instant(math.MaxInt64)
+	for i, word := range words {
+		of := sounding
+		if len(words) > 1 && sounding.Fault == bench.NoFault {
+			of.Span.Start = sounding.Span.Start.Add(word.at)
+			of.Span.End = of.Span.Start.Add(word.clip.Duration())
+			unheard := of.Span.Start > reacted
+			cut := reacted == math.MaxInt64 && of.Span.End > sounding.Span.End.Add(stopped)
+			if unheard || cut {
+				break
 			}
-			observations = append(observations, observation)
+		}
+		var observations []bench.Observation
+		if sounding.Fault == bench.NoFault {
+			for _, o := range b.Oracles {
+				watched := bench.Span{Start: of.Span.Start, End: of.Span.End.Add(o.Window())}
+				observation, err := o.Observe(playing, watched)
+				switch {
+				case tooSlow(err):
+					return unmeasured(fmt.Sprintf("oracle %s did not answer within %v", o.Name(), limit)), nil
+				case err != nil:
+					return nil, fmt.Errorf("bench %d: oracle %s: %w", attempts[0].Bench, o.Name(), err)
+				}
+				observations = append(observations, observation)
+			}
+		}
+		verdict := p.record(word.clip, of, observations, &attempts[i])
+		verdicts = append(verdicts, verdict)
+		for _, r := range verdict.Readings {
+			if r.State == bench.Reacted {
+				reacted = min(reacted, of.Span.End.Add(r.Latency))
+			}
 		}
 	}
-	verdict = p.record(clip, sounding, observations, a)
-	return verdict, nil
+	return verdicts, nil
 }
 
 // record is the one place where the campaign's values become a stored record.
@@ -555,6 +669,10 @@ func (p *pass) record(clip tts.Clip, s playback.Sounding, observations []bench.O
 	a.State, a.Fault = verdict.State, verdict.Fault
 	return verdict
 }
+
+// stopped is by how much a sound has to be shorter than planned to have been
+// stopped: loudspeakers tell when a sound ended to some milliseconds.
+const stopped = 50 * time.Millisecond
 
 // patience is how long a play may take by the wall clock: ten times as long as
 // it sounds and is watched, and half a minute for a device that wakes slowly.
@@ -588,8 +706,9 @@ func (r *Runner) newScore() (*score, error) {
 		return nil, err
 	}
 	s := &score{hitRate: r.Spec.Judge.HitRate, paced: r.Spec.Protocol.Pace.Fixed(), trials: map[results.TrialID]*counts{}}
-	s.standing.Busy = report.Totals.Busy
-	for _, row := range slices.Concat(report.Words, report.Controls) {
+	s.standing.Busy, s.standing.GivenUp, s.standing.Whole = report.Totals.Busy, report.Totals.GivenUp, report.Totals.Whole
+	for _, row := range slices.Concat(report.Words, report.Screened, report.Controls) {
+		s.standing.Batch = max(s.standing.Batch, row.Trial.Batch)
 		s.trials[row.Trial.ID] = &counts{reacted: row.Reacted, measured: row.Measured}
 		s.standing.Planned += row.Trial.Plays
 		s.standing.Measured += row.Measured
@@ -624,7 +743,7 @@ func (s *score) add(t results.Trial, a results.Attempt, v oracle.Verdict, report
 	if a.State == bench.Reacted {
 		was := results.IsHit(c.reacted, t.Plays, s.hitRate)
 		c.reacted++
-		if !was && results.IsHit(c.reacted, t.Plays, s.hitRate) && t.Role == results.RoleWord {
+		if !was && results.IsHit(c.reacted, t.Plays, s.hitRate) && t.Role == results.RoleWord && !t.Screening {
 			s.standing.Hits++
 			s.standing.LastHit = t.Word
 		}

@@ -173,7 +173,7 @@ func TestCampaignRunsWhole(t *testing.T) {
 	var events []campaign.Event
 	r.Report = func(e campaign.Event) { events = append(events, e) }
 	tally := r.run()
-	if want := (campaign.Standing{Trials: 5, Planned: 20, Measured: 20, Hits: tally.Hits, LastHit: tally.LastHit}); tally != want {
+	if want := (campaign.Standing{Trials: 5, Planned: 20, Measured: 20, Batch: 1, Whole: true, Hits: tally.Hits, LastHit: tally.LastHit}); tally != want {
 		t.Errorf("tally %+v, want %+v", tally, want)
 	}
 	if len(events) != 20 || events[19].Standing != tally {

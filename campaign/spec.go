@@ -20,6 +20,7 @@ import (
 	"wakefuzz/oracle/light"
 	"wakefuzz/oracle/traffic"
 	"wakefuzz/phoneme"
+	"wakefuzz/protocol"
 	"wakefuzz/results"
 	"wakefuzz/tts"
 	"wakefuzz/wordlists"
@@ -103,15 +104,89 @@ type SettleSpec struct {
 
 // ProtocolSpec is the protocol section of a spec.
 type ProtocolSpec struct {
-	// Kind is the protocol's name: "exhaustive" plays every word equally often.
-	Kind string `yaml:"kind"`
-	// Plays is how often a word is played.
+	// Kind is the protocol's name.
+	Kind ProtocolKind `yaml:"kind"`
+	// Plays is how often a word is played in the last stage, from which rates
+	// are taken.
 	Plays int `yaml:"plays"`
+	// StopAt, where it is not 0, is how many reactions in the last stage are
+	// enough: its plays stop where a word has that many or can't reach them any
+	// more. Rates are then no more than an order of words; see protocol.Last.
+	StopAt int `yaml:"stop_at"`
+	// Rounds and Sweep are the options of the protocols of these names.
+	Rounds protocol.RoundsOptions `yaml:"rounds"`
+	Sweep  SweepSpec              `yaml:"sweep"`
 	// Tries is how often a play that could not be measured is tried in one
 	// session, before it is left to a resumed one; at a fixed pace, a trial.
 	Tries int `yaml:"tries"`
 	// Pace is when plays begin.
 	Pace PaceSpec `yaml:"pace"`
+}
+
+// ProtocolKind is the name of a protocol.
+type ProtocolKind string
+
+// The protocols; see package protocol.
+const (
+	// KindExhaustive plays every word equally often.
+	KindExhaustive ProtocolKind = "exhaustive"
+	// KindRounds plays every word, then again those that reacted, and so on.
+	KindRounds ProtocolKind = "rounds"
+	// KindSweep plays words back to back and follows up what reacts.
+	KindSweep ProtocolKind = "sweep"
+)
+
+// ProtocolKinds lists the protocols.
+func ProtocolKinds() []ProtocolKind { return []ProtocolKind{KindExhaustive, KindRounds, KindSweep} }
+
+// SweepSpec are the options of a sweep.
+type SweepSpec struct {
+	protocol.SweepOptions `yaml:",inline"`
+	// Gap is the silence between two words.
+	Gap time.Duration `yaml:"gap"`
+}
+
+// of makes the protocol.
+func (p ProtocolSpec) of(seed uint64, candidates []protocol.Candidate) protocol.Protocol {
+	last := protocol.Last{Plays: p.Plays, Hit: p.StopAt}
+	switch p.Kind {
+	case KindRounds:
+		return protocol.Rounds(candidates, p.Rounds, last)
+	case KindSweep:
+		return protocol.Sweep(candidates, seed, p.Sweep.SweepOptions, last)
+	default:
+		return protocol.Exhaustive(candidates, p.Plays)
+	}
+}
+
+// validate names the key at fault.
+func (p ProtocolSpec) validate() error {
+	switch {
+	case !slices.Contains(ProtocolKinds(), p.Kind):
+		return fmt.Errorf("kind: %q is not one of: exhaustive, rounds, sweep", p.Kind)
+	case p.Plays < 1 || p.Plays > 10000:
+		return fmt.Errorf("plays: %d is not between 1 and 10000", p.Plays)
+	case p.StopAt < 0 || p.StopAt > p.Plays:
+		return fmt.Errorf("stop_at: %d is not between 0 and the %d plays", p.StopAt, p.Plays)
+	case p.StopAt > 0 && p.Kind == KindExhaustive:
+		return errors.New("stop_at: the protocol exhaustive plays every word equally often; leave it out")
+	case p.Tries < 1 || p.Tries > 100:
+		return fmt.Errorf("tries: %d is not between 1 and 100", p.Tries)
+	case p.Sweep.Gap < 0 || p.Sweep.Gap > time.Minute:
+		return fmt.Errorf("sweep.gap: %v is not between nothing and a minute", p.Sweep.Gap)
+	case p.Kind == KindSweep && p.Pace.Fixed():
+		return errors.New("pace.kind: a sweep does not wait between words, so it has no fixed pace")
+	}
+	if err := p.Rounds.Validate(); err != nil {
+		return fmt.Errorf("rounds.%w", err)
+	}
+	if err := p.Sweep.SweepOptions.Validate(); err != nil {
+		return fmt.Errorf("sweep.%w", err)
+	}
+	if err := p.Pace.validate(); err != nil {
+		return fmt.Errorf("pace.%w", err)
+	}
+	return nil
 }
 
 // PaceSpec is when plays begin.
@@ -176,6 +251,11 @@ type ControlsSpec struct {
 	Every int `yaml:"every"`
 	// Plays is how often it is then played.
 	Plays int `yaml:"plays"`
+	// Negatives is how many trials of each batch are of what must not wake the
+	// device: the first of silence, the others of words that sound nothing like
+	// the wake word. They are spread over the batch, with as many plays as its
+	// words.
+	Negatives int `yaml:"negatives"`
 	// Retry is how long a campaign waits, once the wake word no longer wakes
 	// the device, before it plays it again.
 	Retry time.Duration `yaml:"retry"`
@@ -212,8 +292,10 @@ func Default() Spec {
 	return Spec{
 		Seed: 1,
 		Protocol: ProtocolSpec{
-			Kind: "exhaustive", Plays: PaperPlays, Tries: 3,
-			Pace: PaceSpec{Kind: PaceSettled, Rest: 10 * time.Second, Stretch: PaperStretch},
+			Kind: KindExhaustive, Plays: PaperPlays, Tries: 3,
+			Rounds: protocol.RoundsOptions{}.WithDefaults(),
+			Sweep:  SweepSpec{SweepOptions: protocol.SweepOptions{}.WithDefaults(), Gap: protocol.DefaultTiming().Gap},
+			Pace:   PaceSpec{Kind: PaceSettled, Rest: 10 * time.Second, Stretch: PaperStretch},
 		},
 		Bench:    BenchSpec{Settle: SettleSpec{Quiet: 2 * time.Second, Limit: 30 * time.Second}},
 		Controls: ControlsSpec{Plays: 3, Retry: 30 * time.Second},
@@ -323,12 +405,6 @@ func (s *Spec) validate() error {
 		return errors.New("wake_word: is missing; give the word that the device is meant to react to")
 	case len(s.Voices) == 0:
 		return errors.New("voices: is empty; give at least one, such as {engine: flite, name: kal16}")
-	case s.Protocol.Kind != "exhaustive":
-		return fmt.Errorf("protocol.kind: %q is not one of: exhaustive", s.Protocol.Kind)
-	case s.Protocol.Plays < 1 || s.Protocol.Plays > 10000:
-		return fmt.Errorf("protocol.plays: %d is not between 1 and 10000", s.Protocol.Plays)
-	case s.Protocol.Tries < 1 || s.Protocol.Tries > 100:
-		return fmt.Errorf("protocol.tries: %d is not between 1 and 100", s.Protocol.Tries)
 	}
 	if s.Pronunciation != "" {
 		p, err := phoneme.ParsePronunciation(string(s.Pronunciation))
@@ -360,8 +436,8 @@ func (s *Spec) validate() error {
 	if s.Controls.Every > 0 && !s.Bench.Physical() {
 		return errors.New("controls.every: a software bench does not go deaf; leave it out")
 	}
-	if err := s.Protocol.Pace.validate(); err != nil {
-		return fmt.Errorf("protocol.pace.%w", err)
+	if err := s.Protocol.validate(); err != nil {
+		return fmt.Errorf("protocol.%w", err)
 	}
 	if err := s.validateJudge(); err != nil {
 		return err
@@ -470,6 +546,8 @@ func (c ControlsSpec) validate() error {
 		return fmt.Errorf("every: %d is negative", c.Every)
 	case c.Plays < 1 || c.Plays > 100:
 		return fmt.Errorf("plays: %d is not between 1 and 100", c.Plays)
+	case c.Negatives < 0 || c.Negatives > 1000:
+		return fmt.Errorf("negatives: %d is not between 0 and 1000", c.Negatives)
 	case c.Retry < time.Second:
 		return fmt.Errorf("retry: %v is shorter than a second", c.Retry)
 	}

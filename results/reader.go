@@ -297,6 +297,7 @@ type Progress struct {
 
 type playProgress struct {
 	done, voided bool
+	state        bench.State // of the attempt that counts, when it was played
 	last         int32
 }
 
@@ -321,9 +322,12 @@ func (r *Reader) Progress() (*Progress, error) {
 		play.last++
 		void := voided[attemptKey{slot, o.Number}]
 		play.voided = play.voided || void
-		if counts(bench.State(o.State), void) && !play.done {
-			play.done = true
-			p.done++
+		if counts(bench.State(o.State), void) {
+			play.state = bench.State(o.State)
+			if !play.done {
+				play.done = true
+				p.done++
+			}
 		}
 	}
 	return p, nil
@@ -354,6 +358,25 @@ func (r *Reader) voided() (map[attemptKey]bool, error) {
 func (p *Progress) Done(id PlayID) bool {
 	place, err := p.plan.place(id)
 	return err == nil && p.plays[p.plan.first[place]+id.Index].done
+}
+
+// Result is in how many of the trial's plays the device reacted, and in how many
+// it did not, by the verdicts of the time of the play.
+func (p *Progress) Result(id TrialID) (reacted, quiet int) {
+	place, known := p.plan.places[id]
+	if !known {
+		return 0, 0
+	}
+	for _, play := range p.plays[p.plan.first[place]:p.plan.first[place+1]] {
+		switch {
+		case !play.done:
+		case play.state == bench.Reacted:
+			reacted++
+		default:
+			quiet++
+		}
+	}
+	return reacted, quiet
 }
 
 // Voided reports whether an attempt at the play was taken back.

@@ -51,7 +51,7 @@ type Report struct {
 	// which are in Screened; and Controls has one for each trial with a known
 	// answer. All are in plan order; see [Rank].
 	Words, Screened, Controls []Row
-	Totals          Totals
+	Totals                    Totals
 	// Oracles names the oracles that the rules judge, in alphabetical order,
 	// and Agreements has an entry for each two of them.
 	Oracles    []string
@@ -159,8 +159,8 @@ type Totals struct {
 	// often as it was screened.
 	Selected, Words, Hits, Screened int
 	// Whole says that no batch will follow.
-	Whole bool
-	Sessions    int
+	Whole    bool
+	Sessions int
 	// Disagreements is how many plays are judged otherwise than they were at
 	// the time of the play.
 	Disagreements int
@@ -174,10 +174,10 @@ func (t Totals) Complete() bool {
 
 // outcome is what is known of a play: the verdict on the attempt that counts.
 type outcome struct {
-	attempted, counts bool
-	state, live       bench.State
-	strength          float64
-	latency           time.Duration
+	attempted, counts, voided bool
+	state, live               bench.State
+	strength                  float64
+	latency                   time.Duration
 }
 
 // Tally judges everything that is stored. It returns an error where the store
@@ -241,6 +241,7 @@ func tally(r *Reader, j Judging) (*Report, []outcome, error) {
 		slot := r.plan.first[r.plan.places[a.Play.Trial]] + a.Play.Index
 		void := voided[attemptKey{slot, a.Number}]
 		plays[slot].attempted = true
+		plays[slot].voided = plays[slot].voided || void
 		if counts(a.State, void) {
 			if err := r.readOn(a, j.Watch); err != nil {
 				return nil, nil, err
@@ -260,6 +261,7 @@ func tally(r *Reader, j Judging) (*Report, []outcome, error) {
 	for _, rule := range j.Trials {
 		report.Wholes = append(report.Wholes, Whole{Rule: rule, Inapplicable: map[string]int{}})
 	}
+	places := map[[2]string]int{} // of tested words, by text and voice
 	for i, trial := range r.plan.trials {
 		row := rows[i]
 		row.Trial = trial
@@ -284,7 +286,7 @@ func tally(r *Reader, j Judging) (*Report, []outcome, error) {
 		}
 		t.Busy += busy
 		if trial.Batch < r.plan.batches {
-			t.GivenUp += trial.Plays - row.Measured - row.Unjudged - busy
+			t.GivenUp += givenUp(plays[r.plan.first[i]:r.plan.first[i+1]]) - busy
 		}
 		switch {
 		case trial.Role != RoleWord:
@@ -293,11 +295,19 @@ func tally(r *Reader, j Judging) (*Report, []outcome, error) {
 			t.Screened++
 			report.Screened = append(report.Screened, row)
 		default:
-			t.Words++
-			if row.Hit {
-				t.Hits++
+			at, known := places[[2]string{trial.Word, trial.Voice}]
+			if known { // played on in a later batch
+				report.Words[at].merge(row, j.HitRate)
+				continue
 			}
+			places[[2]string{trial.Word, trial.Voice}] = len(report.Words)
 			report.Words = append(report.Words, row)
+		}
+	}
+	t.Words = len(report.Words)
+	for _, row := range report.Words {
+		if row.Hit {
+			t.Hits++
 		}
 	}
 	if t.Selected == 0 {
@@ -355,6 +365,38 @@ func (w wakeWord) compare(row *Row) {
 	row.PhonemeDistance = phoneme.MetricPhonemes.Distance(phoneme.MetricPhonemes.Code(t.Word, t.Pronunciation), w.pronunciation)
 }
 
+// merge adds a trial of the same word and voice, from a later batch: plays of a
+// last stage that may stop early come in portions. What was made of the traffic
+// of either by itself does not hold for both.
+func (row *Row) merge(more Row, hitRate float64) {
+	row.Trial.Plays += more.Trial.Plays
+	row.Measured += more.Measured
+	row.Reacted += more.Reacted
+	row.Failed += more.Failed
+	row.Unjudged += more.Unjudged
+	for i := range row.ByOracle {
+		row.ByOracle[i].Reacted += more.ByOracle[i].Reacted
+		row.ByOracle[i].Quiet += more.ByOracle[i].Quiet
+		row.ByOracle[i].Unmeasured += more.ByOracle[i].Unmeasured
+	}
+	row.P, row.Q = 0, 0
+	row.Peak = max(row.Peak, more.Peak)
+	if row.Latency == 0 {
+		row.Latency = more.Latency
+	}
+	row.rate()
+	row.Hit = IsHit(row.Reacted, row.Trial.Plays, hitRate)
+}
+
+// rate estimates the rate from the counts.
+func (row *Row) rate() {
+	if row.Measured > 0 {
+		row.Rate = float64(row.Reacted) / float64(row.Measured)
+	}
+	interval := stats.Wilson(row.Reacted, row.Measured)
+	row.Lower, row.Upper = interval.Lower, interval.Upper
+}
+
 // add counts the trial's plays, in the row and in the totals.
 func (row *Row) add(plays []outcome, t *Totals) {
 	var latencies []time.Duration
@@ -382,11 +424,7 @@ func (row *Row) add(plays []outcome, t *Totals) {
 	}
 	t.Measured += row.Measured
 	t.Failed += row.Failed
-	if row.Measured > 0 {
-		row.Rate = float64(row.Reacted) / float64(row.Measured)
-	}
-	interval := stats.Wilson(row.Reacted, row.Measured)
-	row.Lower, row.Upper = interval.Lower, interval.Upper
+	row.rate()
 	row.Latency = median(latencies)
 }
 
@@ -403,6 +441,19 @@ func (row *Row) read(states []bench.State) {
 			by.Unmeasured++
 		}
 	}
+}
+
+// givenUp counts the plays that have no attempt that counts and will have none,
+// of a trial in a batch that others followed: what was taken back is played
+// again.
+func givenUp(plays []outcome) int {
+	n := 0
+	for _, play := range plays {
+		if !play.counts && !play.voided {
+			n++
+		}
+	}
+	return n
 }
 
 // median returns 0 for no durations.

@@ -103,7 +103,7 @@ func TestNewerStore(t *testing.T) {
 		sum := crc32.Checksum(slices.Concat([]byte("header"), []byte("schema"), raw), crc32.MakeTable(crc32.Castagnoli))
 		return slices.Concat([]byte("schema"), binary.LittleEndian.AppendUint32(nil, sum), raw)
 	}
-	newer := bytes.ReplaceAll(store, header(2), header(3))
+	newer := bytes.ReplaceAll(store, header(3), header(4))
 	if bytes.Equal(newer, store) {
 		t.Fatal("the store does not say its version where it is documented")
 	}

@@ -244,9 +244,9 @@ func (a *app) play(ctx context.Context, dir string, store *results.Store, spec c
 	standing, err := a.measure(ctx, runner, display.note)
 	log.Info("run ends", "measured", standing.Measured, "planned", standing.Planned, "error", err)
 	resume := fmt.Sprintf("%d of %d plays are stored; go on with: fuzzer resume %s", standing.Measured, standing.Planned, dir)
-	tried := err == nil && (standing.Left() == 0 || !runner.Stopped())
+	tried := err == nil && (standing.Over() || !runner.Stopped())
 	switch {
-	case tried && standing.Left() == 0:
+	case tried && standing.Over():
 	case tried:
 		err = unfinished{exitUnmeasured, fmt.Sprintf("%d plays could not be measured; the log in %s says why; %s", standing.Left(), dir, resume)}
 	case err == nil, ctx.Err() != nil:
@@ -267,7 +267,7 @@ func (a *app) measure(ctx context.Context, runner campaign.Runner, note func(for
 	if err != nil {
 		return standing, err
 	}
-	if standing.Left() > 0 {
+	if !standing.Over() {
 		speaker, err := a.openSpeaker(ctx, runner.Spec.Voices, func(format string, args ...any) {
 			note(format, args...)
 			runner.Log.Warn(fmt.Sprintf(format, args...))

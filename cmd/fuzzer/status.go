@@ -97,7 +97,7 @@ func state(dir string, store *results.Reader, report results.Report) string {
 	switch {
 	case store.RunnerPID() != 0:
 		return fmt.Sprintf("running, PID %d", store.RunnerPID())
-	case report.Totals.Measured+report.Totals.Busy == report.Totals.Planned:
+	case report.Totals.Complete():
 		return "complete"
 	default:
 		return "stopped; go on with: fuzzer resume " + dir

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"wakefuzz/campaign"
-	"wakefuzz/results"
 	"wakefuzz/tts"
 	"wakefuzz/tts/google"
+	"wakefuzz/wordlists"
 )
 
 func (a *app) synthCommand() *cobra.Command {
@@ -46,7 +46,7 @@ prices in the configuration.`,
 				return err
 			}
 			defer speaker.Close()
-			stock, err := speaker.takeStock(ctx, utterances(spec, campaign.Plan(spec, wake, words)), nil)
+			stock, err := speaker.takeStock(ctx, utterances(spec, wake, words), nil)
 			if err != nil {
 				return err
 			}
@@ -61,15 +61,16 @@ prices in the configuration.`,
 	return cmd
 }
 
-// utterances are what the trials speak, each once.
-func utterances(spec campaign.Spec, trials []results.Trial) []tts.Utterance {
+// utterances are what a campaign may speak, each once.
+func utterances(spec campaign.Spec, wake wordlists.Word, words []wordlists.Word) []tts.Utterance {
 	var all []tts.Utterance
-	voices := spec.VoicesByName()
 	known := map[tts.Utterance]bool{}
-	for _, t := range trials {
-		if u := (tts.Utterance{Text: t.Word, Voice: voices[t.Voice]}); !known[u] {
-			known[u] = true
-			all = append(all, u)
+	for _, w := range slices.Concat([]wordlists.Word{wake}, words) {
+		for _, voice := range spec.Voices {
+			if u := (tts.Utterance{Text: w.Text, Voice: voice}); !known[u] {
+				known[u] = true
+				all = append(all, u)
+			}
 		}
 	}
 	return all

@@ -19,10 +19,12 @@ const (
 	clipLength = 500 * time.Millisecond
 	window     = time.Second
 	frame      = 80 * time.Millisecond
+	// reaction is how long after the beginning of a word the bench reacts to it.
+	reaction = 10 * frame
 )
 
 // Clip returns a clip that reacts in a share of its plays, 0 to 1, in steps of
-// a thousandth.
+// a thousandth. Its first sample says so, and all others are silent.
 func Clip(rate float64) tts.Clip {
 	samples := make([]int16, int(clipLength*tts.SampleRate/time.Second))
 	samples[0] = int16(rate*1000 + 0.5)
@@ -30,10 +32,11 @@ func Clip(rate float64) tts.Clip {
 }
 
 // Bench is a player and an oracle on a virtual clock. Whether a play reacts
-// depends on its clip and its seed alone.
+// depends on its clip and its seed alone. In clips that are joined it hears each
+// by itself.
 type Bench struct {
-	now  bench.Instant
-	peak float32
+	now     bench.Instant
+	reacted []bench.Instant // in the last play
 }
 
 var (
@@ -43,11 +46,15 @@ var (
 
 // Play decides whether the clip reacts, and moves the clock to its end.
 func (b *Bench) Play(ctx context.Context, cue playback.Cue) (playback.Sounding, error) {
-	b.peak = 0.1
-	if rand.New(rand.NewPCG(cue.Seed, 0)).Float64()*1000 < float64(cue.Clip.Samples[0]) {
-		b.peak = 0.9
-	}
 	start := b.now
+	b.reacted = nil
+	lots := rand.New(rand.NewPCG(cue.Seed, 0))
+	for i, thousandths := range cue.Clip.Samples {
+		if thousandths > 0 && lots.Float64()*1000 < float64(thousandths) {
+			word := start.Add(time.Duration(i) * time.Second / tts.SampleRate)
+			b.reacted = append(b.reacted, word.Add(reaction))
+		}
+	}
 	b.now = b.now.Add(cue.Clip.Duration())
 	return playback.Sounding{Span: bench.Span{Start: start, End: b.now}}, ctx.Err()
 }
@@ -59,12 +66,18 @@ func (b *Bench) Name() string { return engine.Name }
 func (b *Bench) Window() time.Duration { return window }
 
 // Observe returns a score for every 80 ms of the span, as many as a real engine
-// does, with the peak in the middle.
+// does, which is high where the bench reacted.
 func (b *Bench) Observe(ctx context.Context, watched bench.Span) (bench.Observation, error) {
 	b.now = max(b.now, watched.End)
 	scores := make([]float32, watched.Duration()/frame)
 	for i := range scores {
-		scores[i] = b.peak / float32(1+max(i-len(scores)/2, len(scores)/2-i))
+		scores[i] = 0.1
+		end := watched.Start.Add(time.Duration(i+1) * frame)
+		for _, at := range b.reacted {
+			if at > end.Add(-frame) && at <= end {
+				scores[i] = 0.9
+			}
+		}
 	}
 	return bench.Observation{
 		Oracle:  engine.Name,
