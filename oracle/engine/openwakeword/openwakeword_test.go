@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -488,54 +487,6 @@ func TestOptionsValidate(t *testing.T) {
 		err := o.Validate()
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%+v: error %v, want %q", o, err, want)
-		}
-	}
-}
-
-// BenchmarkPlay plays "alexa", 0.75 s and its window, on engines in parallel.
-// Its real-time factor is computing time of one engine per time of sound.
-func BenchmarkPlay(b *testing.B) {
-	word := clip(b, "alexa-kal16")
-	for _, engines := range []int{1, 2} {
-		b.Run(fmt.Sprintf("engines=%d", engines), func(b *testing.B) {
-			var pool []*openwakeword.Engine
-			for range engines {
-				pool = append(pool, open(b))
-			}
-			var plays, frames atomic.Int64
-			b.ReportAllocs()
-			b.ResetTimer()
-			var wait sync.WaitGroup
-			for _, e := range pool {
-				wait.Go(func() {
-					for n := plays.Add(1); n <= int64(b.N); n = plays.Add(1) {
-						_, o, err := play(b.Context(), e, playback.Cue{Clip: word, Seed: uint64(n)}, e.Window())
-						if err != nil {
-							b.Error(err)
-							return
-						}
-						frames.Add(int64(len(o.Scores.Values)))
-					}
-				})
-			}
-			wait.Wait()
-			elapsed := b.Elapsed()
-			sound := time.Duration(frames.Load()) * 80 * time.Millisecond
-			b.ReportMetric(float64(b.N)/elapsed.Seconds(), "plays/s")
-			b.ReportMetric(elapsed.Seconds()*float64(engines)/sound.Seconds(), "rtf")
-		})
-	}
-}
-
-// BenchmarkNew loads the models and computes the lead-in.
-func BenchmarkNew(b *testing.B) {
-	for b.Loop() {
-		e, err := openwakeword.New(assets(), openwakeword.DefaultOptions())
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := e.Close(); err != nil {
-			b.Fatal(err)
 		}
 	}
 }
