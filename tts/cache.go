@@ -115,6 +115,15 @@ func (c *Cache) Peek(ctx context.Context, u Utterance) (Clip, bool, error) {
 	return clip, err == nil, err
 }
 
+// File is the path of u's clip, whether or not it is there.
+func (c *Cache) File(ctx context.Context, u Utterance) (string, error) {
+	key, err := c.key(ctx, u)
+	if err != nil {
+		return "", err
+	}
+	return c.path(key), nil
+}
+
 // key asks the engine for its version once.
 func (c *Cache) key(ctx context.Context, u Utterance) (string, error) {
 	c.mu.Lock()

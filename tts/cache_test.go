@@ -111,7 +111,11 @@ func TestCacheOfARealVoice(t *testing.T) {
 	if len(files) != 1 || filepath.Ext(files[0]) != ".wav" {
 		t.Fatalf("the folder holds %q, want one .wav", files)
 	}
-	file, err := os.ReadFile(filepath.Join(dir, files[0]))
+	path, err := c.File(t.Context(), u)
+	if err != nil || path != filepath.Join(dir, files[0]) {
+		t.Errorf("the clip is said to lie in %s, error %v, and lies in %s", path, err, files[0])
+	}
+	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

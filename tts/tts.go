@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"wakefuzz/phoneme"
 )
 
 // SampleRate is the rate of every clip in samples per second: what wake-word
@@ -91,6 +93,32 @@ func number(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 type Utterance struct {
 	Text  string
 	Voice Voice
+	// Pronunciation, where it is set, is spoken instead of the text, so that
+	// what no dictionary has can be said too. Text is then its name.
+	Pronunciation phoneme.Pronunciation
+}
+
+// Phones are what is to be spoken instead of the text, with a stress digit at
+// every vowel, or "" where the text is. A pronunciation that is none is
+// ErrUnspeakable.
+func (u Utterance) Phones() (phoneme.Pronunciation, error) {
+	if u.Pronunciation == "" {
+		return "", nil
+	}
+	p, err := phoneme.ParsePronunciation(string(u.Pronunciation))
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnspeakable, err)
+	}
+	return p.Stressed(), nil
+}
+
+// String is the text, with the phones behind it where they are spoken instead:
+// "alexa [AH L EH K S AH]".
+func (u Utterance) String() string {
+	if u.Pronunciation == "" {
+		return u.Text
+	}
+	return strings.TrimSpace(u.Text + " [" + string(u.Pronunciation) + "]")
 }
 
 // Synthesizer is an engine that speaks.
@@ -98,7 +126,8 @@ type Synthesizer interface {
 	// Synthesize speaks the utterance. The same utterance gives the same
 	// samples for as long as Version returns the same. Errors wrap one of
 	// ErrVoice, ErrUnspeakable, ErrCredentials, ErrQuota, ErrUnavailable where
-	// one fits; any other error is a broken installation.
+	// one fits; any other error is a broken installation. A pronunciation that
+	// the voice has no way to speak is ErrUnspeakable, and never read as text.
 	Synthesize(ctx context.Context, u Utterance) (Clip, error)
 	// Voices lists the engine's voices by name, sorted.
 	Voices(ctx context.Context) ([]string, error)
@@ -118,9 +147,9 @@ var (
 	// ErrVoice: the engine has no voice of that name, or the voice can't speak
 	// at the rate, pitch or volume asked for.
 	ErrVoice = errors.New("no such voice")
-	// ErrUnspeakable: the engine refuses the text, or gave no sound for it.
-	// Only this utterance is concerned.
-	ErrUnspeakable = errors.New("the voice can't speak this text")
+	// ErrUnspeakable: the engine refuses the text or the phones, or gave no
+	// sound for them. Only this utterance is concerned.
+	ErrUnspeakable = errors.New("the voice can't speak this")
 	// ErrCredentials: the service refuses who we are. Trying again is useless.
 	ErrCredentials = errors.New("credentials missing or refused")
 	// ErrQuota: the service wants us to slow down. Trying again later helps.
@@ -132,11 +161,16 @@ var (
 // Key identifies all that shapes the sound of an utterance rendered by an
 // engine of that version: two utterances of one key sound the same. Our own
 // part in it, such as the change of rate in [DecodeWAV], is the "v1" of the key:
-// whoever changes how it sounds raises it.
+// whoever changes how it sounds raises it. Phones instead of the text add a line
+// of their own, with a version of their own, and so leave the keys of texts as
+// they were.
 func Key(u Utterance, version string) string {
 	h := sha256.New()
 	v := u.Voice
 	fmt.Fprintf(h, "clip v1\n%q %q %q\n%g %g %g\n%d\n%q\n",
 		v.Engine, version, v.Name, v.Pace(), v.Pitch, v.Volume, SampleRate, u.Text)
+	if u.Pronunciation != "" {
+		fmt.Fprintf(h, "phones v1 %q\n", u.Pronunciation)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -1,11 +1,13 @@
 package tts_test
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"testing"
 	"time"
 
+	"wakefuzz/phoneme"
 	"wakefuzz/tts"
 )
 
@@ -47,6 +49,8 @@ func TestKey(t *testing.T) {
 		"rate":   func(u *tts.Utterance) { u.Voice.Rate = math.Nextafter(1, 2) },
 		"pitch":  func(u *tts.Utterance) { u.Voice.Pitch = 1 },
 		"volume": func(u *tts.Utterance) { u.Voice.Volume = 1 },
+		"phones": func(u *tts.Utterance) { u.Pronunciation = "AH L EH K S AH" },
+		"stress": func(u *tts.Utterance) { u.Pronunciation = "AH0 L EH1 K S AH0" },
 		// Where one field ends and the next begins matters.
 		"boundary": func(u *tts.Utterance) { u.Voice.Engine, u.Voice.Name = "flite\" \"2.2\" \"kal", "" },
 	} {
@@ -64,5 +68,24 @@ func TestKey(t *testing.T) {
 	base.Voice.Rate = 1
 	if keys[tts.Key(base, "2.2")] != "base" {
 		t.Error("the usual rate, spelled out, gives another key")
+	}
+	// What lies in people's caches stays of use.
+	if got := tts.Key(base, "2.2"); got != "81eaeb9095ed1501c5257ec4ed778216e28d2c9639e1fcc50028966f5218d3b8" {
+		t.Errorf("the key of a plain text has become %s", got)
+	}
+}
+
+func TestUtterancePhones(t *testing.T) {
+	for p, want := range map[phoneme.Pronunciation]phoneme.Pronunciation{
+		"":                  "",
+		"ah l eh k  s ah":   "AH0 L EH1 K S AH0",
+		"AH0 L EH1 K S AH0": "AH0 L EH1 K S AH0",
+	} {
+		if got, err := (tts.Utterance{Pronunciation: p}).Phones(); err != nil || got != want {
+			t.Errorf("%q has the phones %q, error %v, want %q", p, got, err, want)
+		}
+	}
+	if _, err := (tts.Utterance{Pronunciation: "AX"}).Phones(); !errors.Is(err, tts.ErrUnspeakable) {
+		t.Errorf("no phone of ours: error %v, want ErrUnspeakable", err)
 	}
 }

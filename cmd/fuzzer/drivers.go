@@ -153,7 +153,7 @@ func (a *app) openSpeaker(ctx context.Context, voices []tts.Voice, note func(for
 func (s *voicebox) Speak(ctx context.Context, u tts.Utterance) (tts.Clip, error) {
 	clip, origin, err := s.caches[u.Voice.Engine].Clip(ctx, u)
 	if origin == tts.Remade {
-		s.note("the clip of %q by %s was damaged and was made again", u.Text, u.Voice)
+		s.note("the clip of %q by %s was damaged and was made again", u, u.Voice)
 	}
 	return clip, err
 }

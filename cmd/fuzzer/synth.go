@@ -15,21 +15,30 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"wakefuzz/campaign"
+	"wakefuzz/phoneme"
 	"wakefuzz/tts"
 	"wakefuzz/tts/google"
 	"wakefuzz/wordlists"
 )
 
 func (a *app) synthCommand() *cobra.Command {
-	var dry bool
+	var (
+		dry    bool
+		phones string
+	)
 	cmd := &cobra.Command{
 		Use:   "synth CAMPAIGN-FILE",
 		Short: "Make the clips of a campaign ahead of time",
 		Long: `Make every clip that the campaign will play and that the cache lacks. Before
 it begins it says how many characters will be billed and what they cost, by the
-prices in the configuration.`,
-		Example: "  fuzzer synth --dry-run examples/google-alexa.yaml",
-		Args:    cobra.ExactArgs(1),
+prices in the configuration.
+
+With --phones it makes the clips of a pronunciation instead, one by each of the
+campaign's voices, and says where they are: what no dictionary has can be listened
+to as well.`,
+		Example: `  fuzzer synth --dry-run examples/google-alexa.yaml
+  fuzzer synth --phones "AH0 L EH1 K S AH0" examples/openwakeword-alexa.yaml`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer cancel()
@@ -37,28 +46,62 @@ prices in the configuration.`,
 			if err != nil {
 				return err
 			}
-			words, err := a.selectWords(ctx, filepath.Dir(args[0]), wake, spec.Words, spec.Seed)
-			if err != nil {
-				return err
+			var all []tts.Utterance
+			if phones != "" {
+				p, err := phoneme.ParsePronunciation(phones)
+				if err != nil {
+					return usagef("--phones: %w", err)
+				}
+				for _, voice := range spec.Voices {
+					all = append(all, tts.Utterance{Voice: voice, Pronunciation: p})
+				}
+			} else {
+				words, err := a.selectWords(ctx, filepath.Dir(args[0]), wake, spec.Words, spec.Seed)
+				if err != nil {
+					return err
+				}
+				all = utterances(spec, wake, words)
 			}
 			speaker, err := a.openSpeaker(ctx, spec.Voices, a.complain)
 			if err != nil {
 				return err
 			}
 			defer speaker.Close()
-			stock, err := speaker.takeStock(ctx, utterances(spec, wake, words), nil)
+			stock, err := speaker.takeStock(ctx, all, nil)
 			if err != nil {
 				return err
 			}
-			err = a.announce(stock)
-			if err != nil || dry || len(stock.missing) == 0 {
+			if err := a.announce(stock); err != nil || dry {
 				return err
 			}
-			return a.synthesize(ctx, speaker, stock.missing)
+			if len(stock.missing) > 0 {
+				if err := a.synthesize(ctx, speaker, stock.missing); err != nil {
+					return err
+				}
+			}
+			if phones == "" {
+				return nil
+			}
+			return a.listFiles(ctx, speaker, all)
 		},
 	}
+	cmd.Flags().StringVar(&phones, "phones", "", "speak these ARPAbet phones instead of the campaign's words")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be made and billed")
 	return cmd
+}
+
+// listFiles prints where the clips are.
+func (a *app) listFiles(ctx context.Context, s *voicebox, all []tts.Utterance) error {
+	for _, u := range all {
+		path, err := s.caches[u.Voice.Engine].File(ctx, u)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(a.stdout, "%s: %s\n", u.Voice, path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // utterances are what a campaign may speak, each once.
@@ -149,7 +192,7 @@ func (a *app) synthesize(ctx context.Context, s *voicebox, utterances []tts.Utte
 		g.Go(func() error {
 			_, err := s.Speak(speaking, u)
 			if errors.Is(err, tts.ErrUnspeakable) {
-				failed[i] = fmt.Errorf("%q by %s: %w", u.Text, u.Voice, err)
+				failed[i] = fmt.Errorf("%q by %s: %w", u, u.Voice, err)
 				return nil
 			}
 			return err

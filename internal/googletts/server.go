@@ -13,7 +13,8 @@
 // The server lives in the process of the test. A child process uses it too, by
 // the address that [Server.Endpoint] gives.
 //
-// Limits: plain text only, LINEAR16 at 16 kHz only, no streaming; credentials
+// Limits: plain text, or SSML of a single phoneme element with the IPA of an
+// English word; LINEAR16 at 16 kHz only, no streaming; credentials
 // are counted but not checked, a [Fault] refuses them.
 package googletts
 
@@ -236,12 +237,12 @@ func (s *Server) SynthesizeSpeech(ctx context.Context, request *texttospeechpb.S
 	if err != nil {
 		return nil, err
 	}
-	audio, err := speak(ctx, voice, request.GetInput().GetText(), request.GetAudioConfig())
+	audio, err := speak(ctx, voice, request.GetInput(), request.GetAudioConfig())
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	s.stats.Characters += utf8.RuneCountInString(request.GetInput().GetText())
+	s.stats.Characters += utf8.RuneCountInString(request.GetInput().GetText() + request.GetInput().GetSsml())
 	s.mu.Unlock()
 	if fault.Truncate {
 		audio = audio[:len(audio)/2]

@@ -97,6 +97,12 @@ func TestRefusesWhatTheServiceRefuses(t *testing.T) {
 			r.Input = nil
 		}, "invalid argument"},
 		"too long": {strings.Repeat("a", 5001), func(*texttospeechpb.SynthesizeSpeechRequest) {}, "5000 bytes"},
+		"SSML that is none": {"", func(r *texttospeechpb.SynthesizeSpeechRequest) {
+			r.Input.InputSource = &texttospeechpb.SynthesisInput_Ssml{Ssml: "<speak>"}
+		}, "Invalid SSML"},
+		"IPA that is none": {"", func(r *texttospeechpb.SynthesizeSpeechRequest) {
+			r.Input.InputSource = &texttospeechpb.SynthesisInput_Ssml{Ssml: `<speak><phoneme alphabet="ipa" ph="ø">x</phoneme></speak>`}
+		}, "Invalid SSML"},
 		"unknown voice": {"a", func(r *texttospeechpb.SynthesizeSpeechRequest) {
 			r.Voice.Name = "en-US-Neural2-Q"
 		}, "Is it misspelled?"},

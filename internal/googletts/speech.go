@@ -3,12 +3,16 @@ package googletts
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cloud.google.com/go/texttospeech/apiv1/texttospeechpb"
 	"google.golang.org/grpc/codes"
@@ -47,12 +51,18 @@ var voices = []voice{
 
 // check refuses what the real service refuses, and finds the voice.
 func check(request *texttospeechpb.SynthesizeSpeechRequest) (voice, error) {
-	input, ok := request.GetInput().GetInputSource().(*texttospeechpb.SynthesisInput_Text)
+	input := request.GetInput().GetText()
+	if ssml, ok := request.GetInput().GetInputSource().(*texttospeechpb.SynthesisInput_Ssml); ok {
+		input = ssml.Ssml
+		if _, err := phones(input); err != nil {
+			return voice{}, invalid("Invalid SSML. Newer voices like Neural2 require valid SSML: " + err.Error())
+		}
+	}
 	asked, audio := request.GetVoice(), request.GetAudioConfig()
 	switch {
-	case !ok || strings.TrimSpace(input.Text) == "":
+	case strings.TrimSpace(input) == "":
 		return voice{}, invalid("Request contains an invalid argument.")
-	case len(input.Text) > maxTextBytes:
+	case len(input) > maxTextBytes:
 		return voice{}, invalid("Either `input.text` or `input.ssml` is longer than the limit of 5000 bytes. This limit is different from quotas. To fix, reduce the byte length of the characters in this request, or consider using the Long Audio API.")
 	case audio.GetAudioEncoding() != texttospeechpb.AudioEncoding_LINEAR16 || audio.GetSampleRateHertz() != tts.SampleRate:
 		return voice{}, invalid("This test server answers in LINEAR16 at 16000 Hz only.")
@@ -82,8 +92,38 @@ func invalid(message string) error { return status.Error(codes.InvalidArgument, 
 // within is false for what is not a number.
 func within(x, low, high float64) bool { return x >= low && x <= high }
 
-// speak renders the text as a WAV file.
-func speak(ctx context.Context, v voice, text string, audio *texttospeechpb.AudioConfig) ([]byte, error) {
+// phones are flite's, of the IPA in a phoneme element of SSML.
+func phones(ssml string) (string, error) {
+	var speak struct {
+		XMLName xml.Name `xml:"speak"`
+		Phoneme struct {
+			Alphabet string `xml:"alphabet,attr"`
+			IPA      string `xml:"ph,attr"`
+		} `xml:"phoneme"`
+	}
+	if err := xml.Unmarshal([]byte(ssml), &speak); err != nil {
+		return "", err
+	}
+	if speak.Phoneme.Alphabet != "ipa" || speak.Phoneme.IPA == "" {
+		return "", errors.New("this test server takes a phoneme element with IPA only")
+	}
+	said := fromIPA.Replace(speak.Phoneme.IPA)
+	if i := strings.IndexFunc(said, func(r rune) bool { return r >= utf8.RuneSelf }); i >= 0 {
+		return "", fmt.Errorf("%q has a sign that is not of English IPA", speak.Phoneme.IPA)
+	}
+	return "pau " + said + "pau", nil
+}
+
+// fromIPA turns the signs of English into flite's phones, and drops the stress.
+var fromIPA = strings.NewReplacer("ˈ", "", "ˌ", "",
+	"tʃ", "ch ", "dʒ", "jh ", "aʊ", "aw ", "aɪ", "ay ", "eɪ", "ey ", "oʊ", "ow ", "ɔɪ", "oy ",
+	"ɑ", "aa ", "æ", "ae ", "ʌ", "ah ", "ə", "ax ", "ɔ", "ao ", "ð", "dh ", "ɛ", "eh ", "ɝ", "er ", "ɚ", "er ",
+	"ɡ", "g ", "h", "hh ", "ɪ", "ih ", "i", "iy ", "ŋ", "ng ", "ɹ", "r ", "ʃ", "sh ", "θ", "th ", "ʊ", "uh ",
+	"u", "uw ", "j", "y ", "ʒ", "zh ", "b", "b ", "d", "d ", "f", "f ", "k", "k ", "l", "l ", "m", "m ", "n", "n ",
+	"p", "p ", "s", "s ", "t", "t ", "v", "v ", "w", "w ", "z", "z ")
+
+// speak renders what is to be said as a WAV file.
+func speak(ctx context.Context, v voice, input *texttospeechpb.SynthesisInput, audio *texttospeechpb.AudioConfig) ([]byte, error) {
 	folder, err := os.MkdirTemp("", "googletts")
 	if err != nil {
 		return nil, status.Errorf(codes.Internal, "googletts: %v", err)
@@ -92,8 +132,14 @@ func speak(ctx context.Context, v voice, text string, audio *texttospeechpb.Audi
 	file := filepath.Join(folder, "speech.wav")
 
 	// Some characters can't be part of a program's argument.
-	text = strings.ReplaceAll(text, "\x00", " ")
-	args := []string{"-voice", v.flite, "-t", text, "-o", file}
+	source, said := "-t", strings.ReplaceAll(input.GetText(), "\x00", " ")
+	if input.GetSsml() != "" {
+		source = "-p"
+		if said, err = phones(input.GetSsml()); err != nil {
+			return nil, status.Errorf(codes.Internal, "googletts: %v", err)
+		}
+	}
+	args := []string{"-voice", v.flite, source, said, "-o", file}
 	if rate := audio.GetSpeakingRate(); rate != 0 {
 		args = append(args, "--setf", "duration_stretch="+decimal(1/rate))
 	}

@@ -6,6 +6,10 @@
 // languages are listed by [Synthesizer.Voices]. Voices that need the MBROLA
 // program are not offered.
 //
+// Phones are those of English, and only the voices for English speak them. The
+// unstressed first vowel of "alexa" and its like, which eSpeak NG says like the A
+// of "cat", comes out as that of "about".
+//
 // The sound is made by formants and is less like a person's than flite's:
 // wake-word models hear it only in part. Text between [[ and ]] is read as
 // eSpeak NG's own phoneme names.
@@ -14,6 +18,7 @@
 package espeak
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -21,6 +26,7 @@ import (
 	"strconv"
 	"strings"
 
+	"wakefuzz/phoneme"
 	"wakefuzz/tts"
 	"wakefuzz/tts/internal/program"
 )
@@ -143,15 +149,55 @@ func (s *Synthesizer) Synthesize(ctx context.Context, u tts.Utterance) (tts.Clip
 	if err := program.CheckRange(v, "pitch", v.Pitch, minPitch, maxPitch); err != nil {
 		return tts.Clip{}, err
 	}
-	if err := program.CheckText(u.Text); err != nil {
+	phones, err := program.Phones(u)
+	if err != nil {
 		return tts.Clip{}, err
 	}
-	return s.espeak.Speak(ctx, u,
+	text := u.Text
+	if phones != "" {
+		if language != "en" && !strings.HasPrefix(language, "en-") {
+			return tts.Clip{}, fmt.Errorf("%w: the phones are English, and %s is not", tts.ErrUnspeakable, language)
+		}
+		text = mnemonics(phones)
+	}
+	return s.espeak.Speak(ctx, u, "",
 		"-b", "1", // the text is UTF-8
 		"-v", v.Name,
 		"-s", whole(usualPace*v.Pace()),
 		"-p", whole(usualPitch+pitchPerSemitone*v.Pitch),
-		"--stdout", "--", u.Text)
+		"--stdout", "--", text)
 }
 
 func whole(x float64) string { return strconv.Itoa(int(math.Round(x))) }
+
+// mnemonics writes stressed phones as eSpeak NG reads them: its own names between
+// double brackets, with a bar between two phones and the stress before the vowel.
+func mnemonics(p phoneme.Pronunciation) string {
+	var spoken []string
+	for phone := range strings.FieldsSeq(string(p)) {
+		bare := strings.TrimRight(phone, "012")
+		name := names[bare]
+		switch phone[len(bare):] {
+		case "0":
+			name = cmp.Or(weakNames[bare], name)
+		case "1":
+			name = "'" + name
+		case "2":
+			name = "," + name
+		}
+		spoken = append(spoken, name)
+	}
+	return "[[" + strings.Join(spoken, "|") + "]]"
+}
+
+// names are eSpeak NG's names of the phones, and weakNames those of vowels that
+// are others where they are unstressed.
+var (
+	names = map[string]string{
+		"AA": "A:", "AE": "a", "AH": "V", "AO": "O:", "AW": "aU", "AY": "aI", "B": "b", "CH": "tS", "D": "d", "DH": "D",
+		"EH": "E", "ER": "3:", "EY": "eI", "F": "f", "G": "g", "HH": "h", "IH": "I", "IY": "i:", "JH": "dZ", "K": "k",
+		"L": "l", "M": "m", "N": "n", "NG": "N", "OW": "oU", "OY": "OI", "P": "p", "R": "r", "S": "s", "SH": "S",
+		"T": "t", "TH": "T", "UH": "U", "UW": "u:", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "Z",
+	}
+	weakNames = map[string]string{"AH": "@", "ER": "3", "IY": "i"}
+)

@@ -9,6 +9,14 @@
 //   - The voice rms takes no change of pitch.
 //   - Text is English. Letters outside ASCII are passed over, so "naïve" sounds
 //     wrong and "é" is unspeakable.
+//   - The voices kal and kal16 are made of recorded pairs of phones, and lack
+//     some that English has no use for, such as W before a consonant. Asked for
+//     phones with such a pair, they say ErrUnspeakable; the other voices can say
+//     any.
+//
+// Phones are spoken as the word would be that has them: "alexa" and AH0 L EH1 K S
+// AH0 are the same clip. Flite has one degree of stress, so a secondary one
+// counts as a primary one.
 //
 // One process speaks one utterance, 80 to 95 words a second and core.
 package flite
@@ -97,7 +105,11 @@ func (s *Synthesizer) Synthesize(ctx context.Context, u tts.Utterance) (tts.Clip
 	if v.Name == steadyPitch && v.Pitch != 0 {
 		return tts.Clip{}, fmt.Errorf("%w: %s takes no change of pitch, the other voices of flite do", tts.ErrVoice, v.Name)
 	}
-	if err := program.CheckText(u.Text); err != nil {
+	phones, err := program.Phones(u)
+	if err != nil {
+		return tts.Clip{}, err
+	}
+	if err := hasPairs(v.Name, phones); err != nil {
 		return tts.Clip{}, err
 	}
 	args := []string{"-voice", v.Name}
@@ -107,10 +119,15 @@ func (s *Synthesizer) Synthesize(ctx context.Context, u tts.Utterance) (tts.Clip
 	if v.Pitch != 0 {
 		args = append(args, "--setf", fmt.Sprintf("f0_shift=%f", math.Exp2(v.Pitch/12)))
 	}
+	text, lexicon := plainApostrophes(u.Text), ""
+	if phones != "" {
+		text, lexicon = word, word+" nil : "+strings.Join(fromARPAbet(phones), " ")+"\n"
+		args = append(args, "-add_lex", "/dev/stdin")
+	}
 	// The text is taken as it is only behind -t: standing alone, one word is the
 	// name of a file.
-	args = append(args, "-t", plainApostrophes(u.Text), "-o", "/dev/stdout")
-	return s.flite.Speak(ctx, u, args...)
+	args = append(args, "-t", text, "-o", "/dev/stdout")
+	return s.flite.Speak(ctx, u, lexicon, args...)
 }
 
 // plainApostrophes: flite drops all that isn't ASCII, and "can’t" would become

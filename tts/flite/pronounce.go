@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wakefuzz/phoneme"
+	"wakefuzz/tts"
 	"wakefuzz/tts/internal/program"
 )
 
@@ -108,4 +109,49 @@ func fromSegments(segments string) (phoneme.Pronunciation, error) {
 		return "", nil
 	}
 	return phoneme.ParsePronunciation(strings.Join(phones, " "))
+}
+
+// word is what flite is told to say where it is to say phones: a word of its
+// dictionary that no dictionary has, so that it speaks with the melody and the
+// lengths of words. Phones by themselves (its option -p) it drones.
+const word = "wakefuzz"
+
+// fromARPAbet turns stressed phones into the names of flite's dictionary: vowels
+// with 0 or 1, and ax0, the vowel of "about", for the unstressed AH.
+func fromARPAbet(p phoneme.Pronunciation) []string {
+	phones := strings.Fields(strings.ToLower(string(p)))
+	for i, phone := range phones {
+		switch {
+		case phone == "ah0":
+			phones[i] = "ax0"
+		case strings.HasSuffix(phone, "2"):
+			phones[i] = strings.TrimSuffix(phone, "2") + "1"
+		}
+	}
+	return phones
+}
+
+// hasPairs refuses phones that a voice of recorded pairs lacks the pairs for, as
+// [tts.ErrUnspeakable]. Flite itself would leave holes.
+func hasPairs(voice string, p phoneme.Pronunciation) error {
+	if voice != "kal" && voice != "kal16" {
+		return nil
+	}
+	const vowels = "AEIOU"
+	before := "" // the phone before, "" for silence
+	for _, phone := range p.Phones() {
+		afterVowel, vowel := before != "" && strings.Contains(vowels, before[:1]), strings.Contains(vowels, phone[:1])
+		missing := phone == "NG" && (!afterVowel || before == "ER")
+		switch before {
+		case "W", "Y":
+			missing = missing || !vowel
+		case "HH":
+			missing = missing || !vowel && phone != "Y"
+		}
+		if missing {
+			return fmt.Errorf("%w: %s can't say %s, the other voices of flite can", tts.ErrUnspeakable, voice, strings.TrimSpace(before+" "+phone))
+		}
+		before = phone
+	}
+	return nil
 }

@@ -3,10 +3,13 @@ package flite_test
 import (
 	"context"
 	"errors"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"wakefuzz/phoneme"
+	"wakefuzz/tts"
 	"wakefuzz/tts/flite"
 )
 
@@ -65,6 +68,69 @@ func TestPronounceObeysItsContext(t *testing.T) {
 	for _, text := range []string{"plain", "e-mail"} {
 		if _, err := s.Pronounce(ctx, []string{text}); !errors.Is(err, context.Canceled) {
 			t.Errorf("%q: error %v, want context.Canceled", text, err)
+		}
+	}
+}
+
+// A word by its phones is the word, to the last sample, with every voice.
+func TestPhonesSoundLikeTheWord(t *testing.T) {
+	s := start(t)
+	for _, voice := range []string{"awb", "kal", "kal16", "rms", "slt"} {
+		for text, phones := range map[string]phoneme.Pronunciation{
+			"alexa": "AH0 L EH1 K S AH0", "window": "W IH1 N D OW0", "alexander": "AE2 L AH0 G Z AE1 N D ER0",
+		} {
+			v := tts.Voice{Engine: flite.Engine, Name: voice}
+			word, err := s.Synthesize(t.Context(), tts.Utterance{Text: text, Voice: v})
+			if err != nil {
+				t.Fatal(err)
+			}
+			spoken, err := s.Synthesize(t.Context(), tts.Utterance{Text: text, Voice: v, Pronunciation: phones})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if spoken.Sum() != word.Sum() {
+				t.Errorf("%s says %q otherwise by its phones", voice, text)
+			}
+		}
+	}
+}
+
+// The voices of recorded pairs refuse exactly the phones that flite itself says
+// it has no pair for.
+func TestMissingPairs(t *testing.T) {
+	s := start(t)
+	all := strings.Fields("AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	refused := func(phones ...string) bool {
+		_, err := s.Synthesize(over, tts.Utterance{
+			Voice:         tts.Voice{Engine: flite.Engine, Name: "kal16"},
+			Pronunciation: phoneme.Pronunciation(strings.Join(phones, " ")),
+		})
+		return errors.Is(err, tts.ErrUnspeakable) // before it comes to speaking
+	}
+	for _, a := range all {
+		var sequence []string
+		for _, b := range all {
+			sequence = append(sequence, a, b)
+		}
+		said := "pau " + strings.ToLower(strings.Join(sequence, " ")) + " pau"
+		var complaints strings.Builder
+		cmd := exec.CommandContext(t.Context(), "flite", "-voice", "kal16", "-p", said, "-o", "none")
+		cmd.Stderr = &complaints
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range all {
+			pair := strings.ToLower(a + "-" + b)
+			missing := slices.Contains(strings.Fields(complaints.String()), pair)
+			before := []string{"AA", a, b}
+			if got := refused(before...); got != (missing || refused("AA", a)) {
+				t.Errorf("%s: refused %v, while flite lacks it: %v", pair, got, missing)
+			}
+		}
+		if got, missing := refused(a), strings.Contains(complaints.String(), "pau-"+strings.ToLower(a)); got != missing {
+			t.Errorf("pau-%s: refused %v, while flite lacks it: %v", a, got, missing)
 		}
 	}
 }

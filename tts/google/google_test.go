@@ -52,7 +52,7 @@ func say(ctx context.Context, s *google.Synthesizer, text string, v tts.Voice) e
 
 func TestConformance(t *testing.T) {
 	server := googletts.Start(t)
-	ttstest.Run(t, open(t, google.Options{Endpoint: server.Endpoint()}), ttstest.Options{Voice: voice})
+	ttstest.Run(t, open(t, google.Options{Endpoint: server.Endpoint()}), ttstest.Options{Phones: true, Voice: voice})
 	if got := server.Stats(); got.Authorized != 0 || got.Listings != 1 {
 		t.Errorf("an emulator was sent credentials %d times and asked for its voices %d times, want 0 and 1",
 			got.Authorized, got.Listings)
@@ -251,6 +251,23 @@ func TestBilledCharacters(t *testing.T) {
 		if got := s.BilledCharacters(tts.Utterance{Text: text, Voice: voice}); got != want {
 			t.Errorf("%q: %d characters, want %d", text, got, want)
 		}
+	}
+}
+
+// Phones are billed with the tags around them, and the count is the service's.
+func TestPhonesAreBilledWithTheirTags(t *testing.T) {
+	server, s := start(t)
+	before := server.Stats().Characters
+	u := tts.Utterance{Text: "alexa", Voice: voice, Pronunciation: "AH0 L EH1 K S AH0"}
+	if _, err := s.Synthesize(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.BilledCharacters(u), server.Stats().Characters-before; got != want || got != 67 {
+		t.Errorf("%d characters, the service counts %d, want 67", got, want)
+	}
+	u.Pronunciation = "AX"
+	if got := s.BilledCharacters(u); got != 0 {
+		t.Errorf("what is not sent is billed %d characters", got)
 	}
 }
 

@@ -23,7 +23,7 @@ type Tone struct {
 
 var toneVoices = []string{"alto", "bass", "tenor"}
 
-// Synthesize hums the text.
+// Synthesize hums the text, or the phones.
 func (s Tone) Synthesize(ctx context.Context, u tts.Utterance) (tts.Clip, error) {
 	if err := ctx.Err(); err != nil {
 		return tts.Clip{}, err
@@ -33,20 +33,25 @@ func (s Tone) Synthesize(ctx context.Context, u tts.Utterance) (tts.Clip, error)
 			return tts.Clip{}, err
 		}
 	}
-	v := u.Voice
+	v, text := u.Voice, u.Text
+	if phones, err := u.Phones(); err != nil {
+		return tts.Clip{}, err
+	} else if phones != "" {
+		text = string(phones)
+	}
 	switch {
 	case !slices.Contains(toneVoices, v.Name):
 		return tts.Clip{}, fmt.Errorf("%w: %q, there are %v", tts.ErrVoice, v.Name, toneVoices)
 	case !(v.Pace() > 0.1 && v.Pace() < 10), !(math.Abs(v.Pitch) <= 12), !(v.Volume <= 20):
 		return tts.Clip{}, fmt.Errorf("%w: %s is out of range", tts.ErrVoice, v)
-	case strings.TrimSpace(u.Text) == "" || len(u.Text) > 200:
-		return tts.Clip{}, fmt.Errorf("%w: %d bytes", tts.ErrUnspeakable, len(u.Text))
+	case strings.TrimSpace(text) == "" || len(text) > 200:
+		return tts.Clip{}, fmt.Errorf("%w: %d bytes", tts.ErrUnspeakable, len(text))
 	}
 	h := fnv.New32a()
-	h.Write([]byte(v.Name + "/" + u.Text))
+	h.Write([]byte(v.Name + "/" + text))
 	hertz := (100 + float64(h.Sum32()%10000)/100) * math.Exp2(v.Pitch/12)
 	amplitude := min(3000*math.Pow(10, v.Volume/20), math.MaxInt16)
-	seconds := 0.08 * float64(utf8.RuneCountInString(u.Text)) / v.Pace()
+	seconds := 0.08 * float64(utf8.RuneCountInString(text)) / v.Pace()
 
 	samples := make([]int16, int(seconds*tts.SampleRate))
 	for i := range samples {

@@ -22,6 +22,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wakefuzz/phoneme"
 	"wakefuzz/tts"
 )
 
@@ -30,6 +31,8 @@ type Options struct {
 	// Voice speaks the suite's words. It is one whose rate, pitch and volume can
 	// be changed; the suite sets them itself.
 	Voice tts.Voice
+	// Phones says whether the voice can speak phones. One that can't must say so.
+	Phones bool
 	// Voices is how many of the listed voices are heard, spread over the list; 0
 	// means 8.
 	Voices int
@@ -44,6 +47,8 @@ func Run(t *testing.T, s tts.Synthesizer, o Options) {
 	t.Run("odd texts", suite.oddTexts)
 	t.Run("nothing to say", suite.nothingToSay)
 	t.Run("long text", suite.longText)
+	t.Run("phones", suite.phones)
+	t.Run("not phones", suite.notPhones)
 	t.Run("unknown voice", suite.unknownVoice)
 	t.Run("voices", suite.voices)
 	t.Run("rate", suite.rate)
@@ -191,6 +196,80 @@ func (s suite) longText(t *testing.T) {
 		t.Errorf("a clip of %v, longer than %v", c.Duration(), tts.MaxDuration)
 	case err != nil && !errors.Is(err, tts.ErrUnspeakable):
 		t.Errorf("error %v, want ErrUnspeakable or a clip of at most %v", err, tts.MaxDuration)
+	}
+}
+
+// spoken are words by their phones: every phone that there is, stressed and not.
+var spoken = map[phoneme.Pronunciation]string{
+	"AH0 L EH1 K S AH0":           "alexa",
+	"W IH1 N D OW0":               "window",
+	"S T R EH1 NG K TH S":         "strengths",
+	"CH ER1 CH Y AA2 R D":         "churchyard",
+	"HH AO1 L W EY2":              "hallway",
+	"B UH1 K SH AA2 P":            "bookshop",
+	"M EH1 ZH ER0":                "measure",
+	"F AA1 DH ER0":                "father",
+	"JH OY1 F AH0 L IY0":          "joyfully",
+	"V AW1 Z UW1 G AE1 B AY1 AH1": "", // no word at all
+}
+
+// phones are spoken instead of the text, whatever that is.
+func (s suite) phones(t *testing.T) {
+	say := func(u tts.Utterance) (tts.Clip, error) {
+		u.Voice = s.o.Voice
+		return s.s.Synthesize(t.Context(), u)
+	}
+	if !s.o.Phones {
+		if _, err := say(tts.Utterance{Text: "alexa", Pronunciation: "AH0 L EH1 K S AH0"}); !errors.Is(err, tts.ErrUnspeakable) {
+			t.Errorf("error %v, want ErrUnspeakable", err)
+		}
+		return
+	}
+	said := map[[32]byte]phoneme.Pronunciation{s.say(t, "banana").Sum(): "its text, banana"}
+	for p, text := range spoken {
+		c, err := say(tts.Utterance{Text: text, Pronunciation: p})
+		if err != nil {
+			t.Errorf("%q: %v", p, err)
+			continue
+		}
+		if err := plausible(c); err != nil {
+			t.Errorf("%q: %v", p, err)
+		}
+		if other, dup := said[c.Sum()]; dup {
+			t.Errorf("%q sounds exactly like %q", p, other)
+		}
+		said[c.Sum()] = p
+		for _, same := range []tts.Utterance{
+			{Text: text, Pronunciation: p},
+			{Text: "banana", Pronunciation: p},
+			{Text: "<b>&]]", Pronunciation: p},
+			{Text: text, Pronunciation: "  " + phoneme.Pronunciation(strings.ToLower(string(p)))},
+		} {
+			if again, err := say(same); err != nil || again.Sum() != c.Sum() {
+				t.Errorf("%q, as %q, sounds different, error %v", same, text, err)
+			}
+		}
+	}
+	plain, err := say(tts.Utterance{Pronunciation: "AH L EH K S AH"})
+	if err != nil {
+		t.Fatalf("phones without stress: %v", err)
+	}
+	fast, err := s.s.Synthesize(t.Context(), tts.Utterance{
+		Pronunciation: "AH L EH K S AH",
+		Voice:         tts.Voice{Engine: s.o.Voice.Engine, Name: s.o.Voice.Name, Rate: 1.5},
+	})
+	if err != nil || fast.Duration() >= plain.Duration() {
+		t.Errorf("phones last %v at rate 1.5, error %v, and %v at 1", fast.Duration(), err, plain.Duration())
+	}
+}
+
+// notPhones: what is no pronunciation is refused, and never read as text.
+func (s suite) notPhones(t *testing.T) {
+	for _, p := range []phoneme.Pronunciation{" ", "alexa", "AX", "K1", "AH3", "]]", "AH) (exit", phoneme.Pronunciation(strings.Repeat("AH ", 1000))} {
+		u := tts.Utterance{Text: "alexa", Voice: s.o.Voice, Pronunciation: p}
+		if _, err := s.s.Synthesize(t.Context(), u); !errors.Is(err, tts.ErrUnspeakable) {
+			t.Errorf("%.20q: error %v, want ErrUnspeakable", p, err)
+		}
 	}
 }
 

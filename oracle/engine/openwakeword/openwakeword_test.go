@@ -25,9 +25,11 @@ import (
 	"wakefuzz/oracle/engine"
 	"wakefuzz/oracle/engine/openwakeword"
 	"wakefuzz/oracle/oracletest"
+	"wakefuzz/phoneme"
 	"wakefuzz/playback"
 	"wakefuzz/playback/playbacktest"
 	"wakefuzz/tts"
+	"wakefuzz/tts/flite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -205,6 +207,31 @@ func TestFalseWakeWordsReactAtSomePhase(t *testing.T) {
 			}
 			t.Error("no reaction at 16 phases")
 		})
+	}
+}
+
+// Phones that no text was read for wake the model as the word does, and other
+// phones don't.
+func TestPhonesWakeTheModel(t *testing.T) {
+	voice, err := flite.New(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := open(t)
+	for phones, wakes := range map[phoneme.Pronunciation]bool{
+		"AH0 L EH1 K S AH0": true,
+		"AH L EH K S AH":    true,
+		"W IH1 N D OW0":     false,
+	} {
+		c, err := voice.Synthesize(t.Context(), tts.Utterance{
+			Voice: tts.Voice{Engine: flite.Engine, Name: "kal16"}, Pronunciation: phones,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if best := slices.Max(scores(t, e, playback.Cue{Clip: c, Seed: 1})); best >= 0.9 != wakes || best < 0.1 == wakes {
+			t.Errorf("%s has a score of %g", phones, best)
+		}
 	}
 }
 

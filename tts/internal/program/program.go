@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"wakefuzz/phoneme"
 	"wakefuzz/tts"
 )
 
@@ -111,7 +112,17 @@ func (l *limited) Write(b []byte) (int, error) {
 	}
 }
 
-// CheckText refuses what no program could speak, as [tts.ErrUnspeakable].
+// Phones are the phones that u asks for, or "" where its text is to be read. It
+// refuses what no program could speak, as [tts.ErrUnspeakable].
+func Phones(u tts.Utterance) (phoneme.Pronunciation, error) {
+	phones, err := u.Phones()
+	if err == nil && phones == "" {
+		err = CheckText(u.Text)
+	}
+	return phones, err
+}
+
+// CheckText refuses a text that no program could speak, as [tts.ErrUnspeakable].
 func CheckText(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
@@ -143,23 +154,23 @@ func CheckRange(v tts.Voice, property string, value, lowest, highest float64) er
 	return fmt.Errorf("%w: %s has a %s of %g, %s can do %g to %g", tts.ErrVoice, v, property, value, v.Engine, lowest, highest)
 }
 
-// Speak runs the program, which writes u as a WAV file, and returns it as a
-// clip, with the gain that u asks for.
-func (p Program) Speak(ctx context.Context, u tts.Utterance, args ...string) (tts.Clip, error) {
-	out, err := p.Output(ctx, "", args...)
+// Speak runs the program with the given standard input. It writes u as a WAV
+// file, which is returned as a clip, with the gain that u asks for.
+func (p Program) Speak(ctx context.Context, u tts.Utterance, stdin string, args ...string) (tts.Clip, error) {
+	out, err := p.Output(ctx, stdin, args...)
 	if errors.Is(err, errTooMuch) {
-		return tts.Clip{}, fmt.Errorf("%w: the sound of %q is longer than %v", tts.ErrUnspeakable, u.Text, tts.MaxDuration)
+		return tts.Clip{}, fmt.Errorf("%w: the sound of %q is longer than %v", tts.ErrUnspeakable, u, tts.MaxDuration)
 	}
 	if err != nil {
-		return tts.Clip{}, fmt.Errorf("speak %q: %w", u.Text, err)
+		return tts.Clip{}, fmt.Errorf("speak %q: %w", u, err)
 	}
 	c, err := tts.DecodeWAV(bytes.NewReader(out))
 	if err != nil {
-		return tts.Clip{}, fmt.Errorf("speak %q: %s wrote no usable sound: %w", u.Text, p.name, err)
+		return tts.Clip{}, fmt.Errorf("speak %q: %s wrote no usable sound: %w", u, p.name, err)
 	}
 	top := peak(c)
 	if top < silence {
-		return tts.Clip{}, fmt.Errorf("%w: %s makes no sound of %q", tts.ErrUnspeakable, p.name, u.Text)
+		return tts.Clip{}, fmt.Errorf("%w: %s makes no sound of %q", tts.ErrUnspeakable, p.name, u)
 	}
 	if u.Voice.Volume != 0 {
 		// As loud as asked for, or as it can be without clipping.

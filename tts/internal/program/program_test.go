@@ -125,7 +125,7 @@ func TestSpeakMisbehaviour(t *testing.T) {
 		"no sound file": {script: `echo hello`, want: "sh wrote no usable sound"},
 		"nothing":       {script: `:`, want: "sh wrote no usable sound"},
 	} {
-		_, err := shell(t).Speak(t.Context(), u, "-c", test.script)
+		_, err := shell(t).Speak(t.Context(), u, "", "-c", test.script)
 		if err == nil || !strings.Contains(err.Error(), test.want) || test.is != nil && !errors.Is(err, test.is) {
 			t.Errorf("%s: error %v, want %q", name, err, test.want)
 		}
