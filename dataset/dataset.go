@@ -10,7 +10,7 @@
 //	20260102T150405.000Z.pcapng   what passed, in files of an hour, and the like
 //	record.jsonl                  what was played and seen, an object a line
 //	labels.csv                    when the device was awake, by file
-//	doubtful.csv                  the same, of files whose labels can't be trusted
+//	doubtful.csv                  the same, of labels that can't be trusted
 //	lock                          held while somebody records; names their PID
 //
 // The record is the raw observation, and only appended to. Both tables are
@@ -66,11 +66,13 @@
 // A device that no longer reacts to what is meant to wake it, by either oracle,
 // is told by the same rule.
 //
-// Doubt begins with the first miss and ends with the next agreement. It also
+// Doubt begins after what the oracle last saw, or with the session, since nobody
+// knows when in between it died, and ends with what it sees next. It also
 // falls on times in which the light could not be read for more than 2 s, and on
-// a light that is lit for longer than ten minutes. A file with any doubt is
-// moved from labels.csv to doubtful.csv as a whole, since a file with half its
-// labels would pass for a device that was not awake.
+// a light that is lit for longer than ten minutes. Labels in such a time are in
+// doubtful.csv, and those of both stretches of a word if either is touched. What
+// is left in labels.csv is the time itself, with the kind "doubtful": without it,
+// a device of which nothing is known would pass for one that was not awake.
 //
 // # Limits
 //

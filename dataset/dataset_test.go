@@ -1,11 +1,13 @@
 package dataset_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"wakefuzz/bench"
 	"wakefuzz/dataset"
 )
 
@@ -77,5 +79,45 @@ func TestPlanRefuses(t *testing.T) {
 		if err := p.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
+	}
+}
+
+// Of a word both stretches are doubtful, whichever of them is touched, and so is
+// a label on the edge of a doubt.
+func TestDoubtfulStretches(t *testing.T) {
+	at := func(seconds float64) bench.Instant { return bench.Instant(seconds * float64(time.Second)) }
+	event := func(e dataset.Event, from, to float64) dataset.Entry {
+		return dataset.Entry{Session: 1, Event: e, From: at(from), To: at(to)}
+	}
+	pair := func(word string, from, to float64) dataset.Entry {
+		e := event(dataset.EventPair, from, to)
+		e.Word = word
+		return e
+	}
+	file, blind := event(dataset.EventFile, 5, 400), event(dataset.EventBlind, 20, 30)
+	file.File, file.Packets, blind.Oracle = "a.pcapng", 9, "light"
+	report := dataset.Judge([]dataset.Entry{
+		{Session: 1, Event: dataset.EventBegin, Settings: &dataset.Settings{Plan: dataset.Plan{Kind: dataset.Probing}, Light: true}},
+		file, blind, pair("alexa", 10, 130), pair("door", 130, 250),
+		event(dataset.EventLight, 15, 20), event(dataset.EventLight, 200, 204), event(dataset.EventEnd, 400, 400),
+	})
+	if len(report.Files) != 1 {
+		t.Fatalf("%+v", report)
+	}
+	spans := func(labels []dataset.Label) (all []string) {
+		for _, l := range labels {
+			all = append(all, fmt.Sprintf("%s %v-%v", l.Kind, l.Start, l.End))
+		}
+		return all
+	}
+	f := report.Files[0]
+	if got := spans(f.Labels); !slices.Equal(got, []string{"idle 2m5s-3m5s", "probe door 3m5s-4m5s", "false 3m15s-3m19s"}) {
+		t.Errorf("labels %q", got)
+	}
+	if got := spans(f.Doubtful); !slices.Equal(got, []string{"idle 5s-1m5s", "false 10s-15s", "probe alexa 1m5s-2m5s"}) {
+		t.Errorf("doubtful are %q", got)
+	}
+	if got := spans(f.Unknown); !slices.Equal(got, []string{"doubtful 5s-2m5s"}) || f.Lost() {
+		t.Errorf("unknown are %q", got)
 	}
 }

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -307,8 +309,8 @@ func (f *Folder) replace(name string, text []byte) error {
 	return renameio.WriteFile(f.path(name), text, 0o644)
 }
 
-// writeLabels writes the labels of the files that are in doubt, or of those that
-// are not.
+// writeLabels writes the labels that are in doubt, or those that are not. Among
+// the latter are the times of which nothing can be said.
 func (r Report) writeLabels(w io.Writer, doubtful bool) error {
 	out := csv.NewWriter(w)
 	header := []string{"file", "device", "activation_start_s", "activation_end_s", "kind"}
@@ -317,21 +319,30 @@ func (r Report) writeLabels(w io.Writer, doubtful bool) error {
 	}
 	out.Write(header)
 	for _, f := range r.Files {
-		if f.Packets == 0 || doubtful != (len(f.Doubts) > 0) {
+		labels := slices.Concat(f.Labels, f.Unknown)
+		if doubtful {
+			labels = f.Doubtful
+		}
+		if f.Packets == 0 || doubtful && len(f.Doubts) == 0 || !doubtful && f.Lost() {
 			continue
 		}
-		write := func(start, end, kind string) {
+		write := func(start, end, kind, why string) {
 			row := []string{f.Name, r.Settings.Device, start, end, kind}
 			if doubtful {
-				row = append(row, f.Doubts[0].about(f))
+				row = append(row, why)
 			}
 			out.Write(row)
 		}
-		for _, l := range f.Labels {
-			write(inSeconds(l.Start), inSeconds(l.End), l.Kind)
+		slices.SortStableFunc(labels, func(a, b Label) int { return cmp.Compare(a.Start, b.Start) })
+		for _, l := range labels {
+			write(inSeconds(l.Start), inSeconds(l.End), l.Kind, l.Why)
 		}
-		if len(f.Labels) == 0 {
-			write("", "", "")
+		switch {
+		case len(labels) > 0:
+		case doubtful:
+			write("", "", "", f.Doubts[0].about(f))
+		default:
+			write("", "", "", "")
 		}
 	}
 	out.Flush()

@@ -97,9 +97,18 @@ type File struct {
 	Span    bench.Span
 	Packets int
 	Dropped uint64
-	Labels  []Label
+	// Labels can be trusted, and Doubtful can't.
+	Labels, Doubtful []Label
 	// Doubts are those that its labels suffer from.
 	Doubts []Doubt
+	// Unknown are the times in which labels may be missing or wrong: those of the
+	// doubts, and the doubtful labels themselves.
+	Unknown []Label
+}
+
+// Lost says that nothing in the file can be trusted.
+func (f File) Lost() bool {
+	return len(f.Unknown) == 1 && f.Unknown[0].Start == 0 && f.Unknown[0].End >= f.Span.Duration()
 }
 
 // Label is a time in a file.
@@ -107,6 +116,8 @@ type Label struct {
 	// Start and End are since the first packet.
 	Start, End time.Duration
 	Kind       string
+	// Why is what a doubtful label suffers from.
+	Why string
 }
 
 // Judge says what a record means. It is pure.
@@ -350,7 +361,7 @@ func (j *judge) count(s *session, o Occasion, who *observer, saw bool) {
 	if s.Kind == Controlled {
 		given = credit
 	}
-	switch changed := who.see(saw, o.Span.Start, given); {
+	switch changed := who.see(saw, o.Span, given); {
 	case changed && who.lost:
 		labels := who.name != Device || !s.Light
 		j.Doubts = append(j.Doubts, Doubt{s.number, bench.Span{Start: who.since}, who.name, who.why(given), labels, true})
@@ -358,7 +369,7 @@ func (j *judge) count(s *session, o Occasion, who *observer, saw bool) {
 		j.open(who.name).Why = who.why(given)
 	case changed:
 		d := j.open(who.name)
-		d.Span.End, d.Open = o.Span.Start, false
+		d.Span.End, d.Open = max(d.Span.Start, o.Span.Start-1), false
 	}
 }
 
@@ -386,26 +397,42 @@ func (j *judge) file(s *session, doubts []Doubt) {
 	filed, activations := map[bench.Span]bool{}, s.activations()
 	for _, e := range s.of[EventFile] {
 		f := File{Session: s.number, Name: e.File, Span: e.span(s.now), Packets: e.Packets, Dropped: e.Dropped}
-		within := func(span bench.Span, kind string) {
+		var unknown []bench.Span
+		for _, d := range doubts {
+			if d.Labels && overlap(d.Span, f.Span) {
+				f.Doubts = append(f.Doubts, d)
+				unknown = append(unknown, d.Span)
+			}
+		}
+		// A label stands and falls with the whole that it is a part of.
+		within := func(span, whole bench.Span, kind string) {
 			if span.End <= f.Span.Start || span.Start > f.Span.End {
 				return
 			}
 			filed[span] = true
-			f.Labels = append(f.Labels, Label{max(span.Start.Sub(f.Span.Start), 0), span.End.Sub(f.Span.Start), kind})
+			l := f.label(span, kind)
+			if at := slices.IndexFunc(f.Doubts, func(d Doubt) bool { return overlap(d.Span, whole) }); at >= 0 {
+				l.Why = f.Doubts[at].about(f)
+				f.Doubtful = append(f.Doubtful, l)
+				unknown = append(unknown, span)
+				return
+			}
+			f.Labels = append(f.Labels, l)
 		}
 		for _, pair := range s.of[EventPair] {
-			middle := pair.From.Add(pair.To.Sub(pair.From) / 2)
-			within(bench.Span{Start: pair.From, End: middle}, "idle")
-			within(bench.Span{Start: middle, End: pair.To}, "probe "+pair.Word)
+			whole := bench.Span{Start: pair.From, End: pair.To}
+			middle := pair.From.Add(whole.Duration() / 2)
+			within(bench.Span{Start: pair.From, End: middle}, whole, "idle")
+			within(bench.Span{Start: middle, End: pair.To}, whole, "probe "+pair.Word)
 		}
 		for _, a := range activations {
-			within(a.Span, a.kind)
+			within(a.Span, a.Span, a.kind)
 		}
-		slices.SortStableFunc(f.Labels, func(a, b Label) int { return cmp.Compare(a.Start, b.Start) })
-		for _, d := range doubts {
-			if d.Labels && overlap(d.Span, f.Span) {
-				f.Doubts = append(f.Doubts, d)
-			}
+		for _, labels := range [][]Label{f.Labels, f.Doubtful} {
+			slices.SortStableFunc(labels, func(a, b Label) int { return cmp.Compare(a.Start, b.Start) })
+		}
+		for _, span := range joined(unknown) {
+			f.Unknown = append(f.Unknown, f.label(bench.Span{Start: span.Start, End: min(span.End, f.Span.End)}, "doubtful"))
 		}
 		j.Files = append(j.Files, f)
 	}
@@ -414,6 +441,24 @@ func (j *judge) file(s *session, doubts []Doubt) {
 			j.Unfiled++
 		}
 	}
+}
+
+// label is a span as the file counts time.
+func (f File) label(span bench.Span, kind string) Label {
+	return Label{Start: max(span.Start.Sub(f.Span.Start), 0), End: span.End.Sub(f.Span.Start), Kind: kind}
+}
+
+// joined are the spans in the order of time, of which none overlaps another.
+func joined(spans []bench.Span) (all []bench.Span) {
+	sortSpans(spans)
+	for _, s := range spans {
+		if n := len(all); n > 0 && s.Start <= all[n-1].End {
+			all[n-1].End = max(all[n-1].End, s.End)
+			continue
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // activation is a time in which the device was awake.

@@ -383,14 +383,42 @@ func TestDeath(t *testing.T) {
 					t.Fatalf("it tells %q; doubts %+v", told, report.Doubts)
 				}
 				doubt := report.Doubts[0]
-				if from := time.Duration(doubt.Span.Start); from < tt.after || from > tt.after+time.Minute || !doubt.Open {
+				if from := time.Duration(doubt.Span.Start); from < tt.after-time.Minute || from > tt.after || !doubt.Open {
 					t.Errorf("the doubt is %+v", doubt)
 				}
-				if len(table(t, dir, "labels.csv")) != 0 {
-					t.Error("doubtful labels are written as truth")
+				first := report.Files[0].Span.Start
+				from := doubt.Span.Start.Sub(first).Seconds()
+				var times []row
+				certain := 0
+				for _, l := range table(t, dir, "labels.csv") {
+					switch {
+					case l.kind == "doubtful":
+						times = append(times, l)
+					case l.kind != "alexa" || l.to >= from:
+						t.Errorf("a doubtful label is written as truth: %+v", l)
+					default:
+						certain++
+					}
 				}
-				for _, l := range table(t, dir, "doubtful.csv") {
-					if !strings.Contains(l.doubt, "has probably died") {
+				woken := 0
+				for _, at := range d.woken {
+					if at < doubt.Span.Start {
+						woken++
+					}
+				}
+				if certain != woken {
+					t.Errorf("%d certain labels of %d times awake before the doubt", certain, woken)
+				}
+				// Where all is doubtful, the file is not among the labels.
+				if tt.after == 0 && len(times) != 0 || tt.after > 0 && (len(times) != 1 || math.Abs(times[0].from-from) > 0.01 || times[0].to < 20*60-2) {
+					t.Errorf("doubtful are %+v", times)
+				}
+				doubtful := table(t, dir, "doubtful.csv")
+				if len(doubtful) == 0 {
+					t.Error("there is nothing in doubtful.csv")
+				}
+				for _, l := range doubtful {
+					if !strings.Contains(l.doubt, "has probably died") || l.to >= 0 && l.to < from {
 						t.Errorf("%+v", l)
 					}
 				}
@@ -414,22 +442,27 @@ func TestDeathAndReturn(t *testing.T) {
 		if err != nil || told.count("the light sensor can be trusted again") != 1 {
 			t.Fatalf("%v, %q", err, told)
 		}
-		certain, doubtful := map[string]bool{}, map[string]bool{}
+		// The hours of death lie within the second file, and split it.
+		var unknown float64
+		labels, files := 0, map[string]bool{}
 		for _, l := range table(t, dir, "labels.csv") {
-			certain[l.file] = true
+			files[l.file] = true
+			if l.kind == "doubtful" {
+				unknown += l.to - l.from
+			} else {
+				labels++
+			}
+		}
+		if want := len(d.woken) - 60; len(files) != len(report.Files) || labels < want-1 || labels > want+1 {
+			t.Errorf("%d labels of %d times awake, in %d files of %d", labels, len(d.woken), len(files), len(report.Files))
+		}
+		if minutes := unknown / 60; minutes < 30 || minutes > 31.1 {
+			t.Errorf("%.1f minutes are doubtful", minutes)
 		}
 		for _, l := range table(t, dir, "doubtful.csv") {
-			doubtful[l.file] = true
-		}
-		if len(report.Files) != 3 || len(doubtful) != 1 || len(certain) != len(report.Files)-1 {
-			t.Errorf("%d files, %d of them certain and %d doubtful", len(report.Files), len(certain), len(doubtful))
-		}
-		labels := 0
-		for _, f := range report.Files {
-			labels += len(f.Labels)
-		}
-		if want := len(d.woken) - 60; labels < want-1 || labels > want+1 {
-			t.Errorf("%d labels of %d times awake", labels, len(d.woken))
+			if l.doubt == "" {
+				t.Errorf("%+v", l)
+			}
 		}
 	})
 }
@@ -450,8 +483,10 @@ func TestBlind(t *testing.T) {
 		if told.count("the light sensor could not be read: light: it was unplugged; labels from") != 1 || told.count("the light sensor can be trusted again") != 1 {
 			t.Errorf("it tells %q", told)
 		}
-		if l := table(t, dir, "labels.csv"); len(l) != 0 {
-			t.Errorf("labels %+v", l)
+		labels := table(t, dir, "labels.csv")
+		if len(labels) != 3 || labels[0].kind != "alexa" || labels[1].kind != "doubtful" || labels[2].kind != "alexa" ||
+			math.Abs(labels[1].to-labels[1].from-40) > 6 {
+			t.Errorf("labels %+v", labels)
 		}
 	})
 }
@@ -718,7 +753,7 @@ func FuzzReadRecord(f *testing.F) {
 			t.Errorf("%d bytes of %d", size, len(text))
 		}
 		for _, file := range dataset.Judge(entries).Files { // any record has a meaning
-			for _, l := range file.Labels {
+			for _, l := range slices.Concat(file.Labels, file.Doubtful, file.Unknown) {
 				if l.Start < 0 || l.End < l.Start {
 					t.Errorf("label %+v", l)
 				}

@@ -17,13 +17,14 @@ const (
 type trust struct {
 	seen, missed int // before the present row of misses
 	row          int
-	since        bench.Instant // the first of the row
+	since        bench.Instant // after what it last saw, or the session's beginning
 	lost         bool
 }
 
 // see counts an occasion, and reports whether trust was lost or came back.
-func (t *trust) see(saw bool, at bench.Instant, credit int) (changed bool) {
+func (t *trust) see(saw bool, at bench.Span, credit int) (changed bool) {
 	if saw {
+		t.since = at.End + 1
 		changed = t.lost
 		if !t.lost {
 			t.missed += t.row // by chance
@@ -31,9 +32,6 @@ func (t *trust) see(saw bool, at bench.Instant, credit int) (changed bool) {
 		t.seen++
 		t.row, t.lost = 0, false
 		return changed
-	}
-	if t.row == 0 {
-		t.since = at
 	}
 	t.row++
 	if !t.lost && t.row >= leastMisses && t.chance(credit) <= Unlikely {
@@ -54,4 +52,4 @@ func (t *trust) chance(credit int) float64 {
 }
 
 // restart forgets the present row: somebody has seen to the bench.
-func (t *trust) restart() { t.row, t.lost = 0, false }
+func (t *trust) restart() { t.row, t.since, t.lost = 0, 0, false }

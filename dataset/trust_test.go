@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"wakefuzz/bench"
 )
 
 // How many misses in a row it takes, after so many agreements and misses.
@@ -20,7 +22,7 @@ func TestTrust(t *testing.T) {
 		s := trust{seen: tt.seen, missed: tt.missed}
 		row := 0
 		for !s.lost {
-			s.see(false, 0, tt.credit)
+			s.see(false, bench.Span{}, tt.credit)
 			row++
 			if row > 1000 {
 				t.Fatalf("%+v: a row of %d is not enough", tt, row)
@@ -29,13 +31,13 @@ func TestTrust(t *testing.T) {
 		if row != tt.want {
 			t.Errorf("%+v: it takes %d in a row", tt, row)
 		}
-		if !s.see(true, 0, tt.credit) || s.lost || s.missed != tt.missed {
+		if !s.see(true, bench.Span{}, tt.credit) || s.lost || s.missed != tt.missed {
 			t.Errorf("%+v: after an agreement it is %+v", tt, s)
 		}
 	}
 	unknown := trust{}
 	for range 1000 {
-		unknown.see(false, 0, 0)
+		unknown.see(false, bench.Span{}, 0)
 	}
 	if unknown.lost {
 		t.Error("an oracle of which nothing is known is taken for dead")
@@ -75,7 +77,7 @@ func TestTrustOfTheLiving(t *testing.T) {
 			var s trust
 			for range 1000 {
 				occasions++
-				if s.see(rng.Float64() >= misses, 0, credit) && s.lost {
+				if s.see(rng.Float64() >= misses, bench.Span{}, credit) && s.lost {
 					lost++
 				}
 			}

@@ -19,7 +19,9 @@
 // and nothing of activations: without other lines it was never awake. Two kinds
 // are no activations but stretches of an experiment, about which only the t-test
 // is asked: idle, in which nothing was played, and "probe WORD", in which a word
-// was again and again.
+// was again and again. A third, doubtful, is a time of which nobody knows whether
+// the device was awake. It counts for nothing: neither as time without
+// activations, nor is a detection within the same reach of it a false alarm.
 //
 // # What is counted
 //
@@ -261,6 +263,7 @@ func (e *evaluation) plan(recordings []Recording) {
 			counts[t] = &count{}
 		}
 		switch {
+		case len(r.Doubts) > 0: // is compared as a whole with nothing
 		case len(r.Activations) > 0:
 			counts[t].awake++
 		case len(r.Stretches) == 0 && r.Nominal == 0:
@@ -373,8 +376,9 @@ func (r Recording) absent() error {
 // facts are what a recording's detections are held against.
 type facts struct {
 	Recording
-	// reach are the times within reach of each activation.
-	reach []analysis.Span
+	// reach are the times within reach of each activation, doubts those within
+	// reach of a doubt, and excused both.
+	reach, doubts, excused []analysis.Span
 	// quiet are the windows out of reach.
 	quiet []analysis.Span
 	hours float64
@@ -382,24 +386,45 @@ type facts struct {
 
 func factsOf(r Recording, report analysis.Report, windows []analysis.Activation) facts {
 	f := facts{Recording: r}
-	watched, until := report.Watched, time.Duration(0)
 	for _, a := range r.Activations {
-		reach := analysis.Span{From: a.From - Before, To: a.To + After}
-		f.reach = append(f.reach, reach)
-		from, to := max(reach.From, until, 0), min(reach.To, report.Length)
-		watched -= max(0, to-from)
-		until = max(until, to)
+		f.reach = append(f.reach, reachOf(a.Span))
 	}
+	for _, d := range r.Doubts {
+		f.doubts = append(f.doubts, reachOf(d.Span))
+	}
+	f.excused = merged(slices.Concat(f.reach, f.doubts))
 	if r.Nominal > 0 {
 		return f
 	}
+	watched := report.Watched
+	for _, s := range f.excused {
+		watched -= max(0, min(s.To, report.Length)-max(s.From, 0))
+	}
 	f.hours = max(0, watched).Hours()
 	for _, w := range windows {
-		if span := (analysis.Span{From: w.Start, To: w.End}); !overlapsAny(f.reach, span) {
+		if span := (analysis.Span{From: w.Start, To: w.End}); !overlapsAny(f.excused, span) {
 			f.quiet = append(f.quiet, span)
 		}
 	}
 	return f
+}
+
+// reachOf is within reach of an activation.
+func reachOf(s analysis.Span) analysis.Span {
+	return analysis.Span{From: s.From - Before, To: s.To + After}
+}
+
+// merged are the spans in the order of time, of which none overlaps another.
+func merged(spans []analysis.Span) (all []analysis.Span) {
+	slices.SortFunc(spans, func(a, b analysis.Span) int { return cmp.Compare(a.From, b.From) })
+	for _, s := range spans {
+		if n := len(all); n > 0 && s.From <= all[n-1].To {
+			all[n-1].To = max(all[n-1].To, s.To)
+			continue
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // overlapsAny reports whether any of the spans, of which none ends before one
@@ -460,7 +485,7 @@ func (c *curve) judge(f family, facts facts, found map[string][]analysis.Activat
 			}
 		}
 		for _, d := range detections {
-			if !overlapsAny(facts.reach, d) {
+			if !overlapsAny(facts.excused, d) {
 				o.FalseAlarms++
 			}
 		}

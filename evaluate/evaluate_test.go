@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -140,6 +141,30 @@ func TestReach(t *testing.T) {
 		if tt.end > 590 && (o.Hours != 0 || o.Windows != 0) {
 			t.Errorf("all the time is within reach, and yet there are %g h and %d windows", o.Hours, o.Windows)
 		}
+	}
+}
+
+// A doubtful time is neither time without activations, nor is what is found in it
+// a false alarm. Activations elsewhere count as ever.
+func TestDoubts(t *testing.T) {
+	certain, err := evaluated(labelled(t, head+"\na.pcapng,02:00:00:00:00:01,,\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doubtful, err := evaluated(labelled(t, "kind,"+head+"\ndoubtful,a.pcapng,02:00:00:00:00:01,280,302\ndoubtful,a.pcapng,02:00:00:00:00:01,302,310\n,a.pcapng,02:00:00:00:00:01,100,104\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := of(t, certain, 0, "burst", "n = 3"), of(t, doubtful, 0, "burst", "n = 3")
+	if was.FalseAlarms != 1 || was.Alarmed != 1 || is.FalseAlarms != 0 || is.Alarmed != 0 || is.Activations != 1 || is.Found != 0 {
+		t.Errorf("%+v, and with doubts %+v", was, is)
+	}
+	// From 278 to 315 s, and from 98 to 109 s.
+	if less := (was.Hours - is.Hours) * 3600; math.Abs(less-37-11) > 0.01 {
+		t.Errorf("%g s are left out", less)
+	}
+	if was.Windows-is.Windows < 3 {
+		t.Errorf("%d windows, and with doubts %d", was.Windows, is.Windows)
 	}
 }
 

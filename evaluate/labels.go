@@ -32,6 +32,8 @@ type Recording struct {
 	// Activations and Stretches are each in the order of time.
 	Activations []Activation
 	Stretches   []Stretch
+	// Doubts are stretches in which nobody knows whether the device was awake.
+	Doubts []Stretch
 	// Nominal is about how many activations there are where it is not known
 	// when, and 0 otherwise.
 	Nominal int
@@ -257,6 +259,9 @@ func (l *labels) add(at position, row map[string]string) error {
 	kind := row["kind"]
 	word, probed := strings.CutPrefix(kind, probePrefix)
 	switch {
+	case kind == doubtfulKind:
+		recording.Doubts = append(recording.Doubts, Stretch{span, "", at})
+		return nil
 	case kind != idleKind && !probed:
 		recording.Activations = append(recording.Activations, Activation{span, kind, at})
 		return nil
@@ -273,8 +278,9 @@ func (l *labels) add(at position, row map[string]string) error {
 
 // The kinds that are no activations.
 const (
-	idleKind    = "idle"
-	probePrefix = "probe "
+	idleKind     = "idle"
+	probePrefix  = "probe "
+	doubtfulKind = "doubtful"
 )
 
 func (l *labels) recording(of labelled, at position, name string) *Recording {
@@ -315,10 +321,12 @@ func (l *labels) recordings() ([]Recording, error) {
 				l.wrong = append(l.wrong, overlap("activation", before.Span, before.at, a.Span, a.at))
 			}
 		}
-		slices.SortStableFunc(r.Stretches, func(a, b Stretch) int { return cmp.Compare(a.From, b.From) })
-		for i := 1; i < len(r.Stretches); i++ {
-			if before, s := r.Stretches[i-1], r.Stretches[i]; s.From < before.To {
-				l.wrong = append(l.wrong, overlap("stretch", before.Span, before.at, s.Span, s.at))
+		for _, stretches := range [][]Stretch{r.Stretches, r.Doubts} {
+			slices.SortStableFunc(stretches, func(a, b Stretch) int { return cmp.Compare(a.From, b.From) })
+			for i := 1; i < len(stretches); i++ {
+				if before, s := stretches[i-1], stretches[i]; s.From < before.To {
+					l.wrong = append(l.wrong, overlap("stretch", before.Span, before.at, s.Span, s.at))
+				}
 			}
 		}
 		all = append(all, *r)
@@ -356,7 +364,7 @@ func (r Recording) check(length time.Duration) error {
 	for _, a := range r.Activations {
 		outside("activation", a.Span, a.at)
 	}
-	for _, s := range r.Stretches {
+	for _, s := range slices.Concat(r.Stretches, r.Doubts) {
 		outside("stretch", s.Span, s.at)
 	}
 	return wrong.error()

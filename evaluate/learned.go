@@ -68,13 +68,16 @@ func (l *lesson) add(f facts, length time.Duration, packets []bench.Packet) erro
 	if err != nil {
 		return err
 	}
-	for _, w := range windows {
+	for i, w := range windows {
+		if overlapsAny(f.doubts, analysis.Span{From: time.Duration(w.Span.Start), To: time.Duration(w.Span.End)}) {
+			continue // neither is it an activation nor none
+		}
 		w.Recording = len(l.facts)
 		l.windows = append(l.windows, w)
 		l.set.Rows = append(l.set.Rows, noFeatures)
+		l.set.Positive = append(l.set.Positive, set.Positive[i])
+		l.set.Groups = append(l.set.Groups, set.Groups[i])
 	}
-	l.set.Positive = append(l.set.Positive, set.Positive...)
-	l.set.Groups = append(l.set.Groups, set.Groups...)
 	l.facts = append(l.facts, f)
 	l.packets = append(l.packets, packets)
 	return nil

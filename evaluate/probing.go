@@ -59,7 +59,7 @@ func (r Recording) spans(compared bool) []analysis.Span {
 func (t *tally) invoked() []Invoked {
 	var idle heard
 	for _, h := range t.heard {
-		if len(h.Activations) == 0 && len(h.Stretches) == 0 && h.length > idle.length {
+		if len(h.Activations) == 0 && len(h.Stretches) == 0 && len(h.Doubts) == 0 && h.length > idle.length {
 			idle = h
 		}
 	}
@@ -68,7 +68,7 @@ func (t *tally) invoked() []Invoked {
 	}
 	var all []Invoked
 	for _, h := range t.heard {
-		if len(h.Activations) == 0 || len(h.Stretches) > 0 {
+		if len(h.Activations) == 0 || len(h.Stretches) > 0 || len(h.Doubts) > 0 {
 			continue
 		}
 		d := min(idle.length, h.length, longestCompared)

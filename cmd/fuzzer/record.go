@@ -50,7 +50,7 @@ awake, in labels.csv, which "fuzzer evaluate" reads. The kinds are the paper's
 
 The labels are what the light sensor sees or, without one, the times of the plays.
 Where light and traffic disagree for long, it is said which of them has probably
-died, and the files since then have their labels in doubtful.csv instead.
+died, and the labels since it was last seen at work are in doubtful.csv instead.
 
 Ctrl-C ends it in good order. The same command goes on with what is left.`,
 		Example: `  fuzzer record my-speaker.yaml --kind idle --for 6h
@@ -189,24 +189,32 @@ func (a *app) record(ctx context.Context, path string, flags recordFlags) error 
 
 // recordingEnd is the error with which a recording ends.
 func recordingEnd(ctx context.Context, err error, r dataset.Report, plan dataset.Plan) error {
-	doubtful := 0
-	for _, f := range r.Files {
-		if len(f.Doubts) > 0 {
-			doubtful++
-		}
-	}
+	doubtful, unknown := doubtsOf(r)
 	switch {
 	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return unfinished{exitInterrupted, "interrupted; the same command goes on"}
 	case err != nil:
 		return err
 	case doubtful > 0:
-		return unfinished{exitUnmeasured, fmt.Sprintf("the labels of %d of %d files are doubtful; they are in doubtful.csv, with the reasons", doubtful, len(r.Files))}
+		return unfinished{exitUnmeasured, fmt.Sprintf("labels are doubtful for %v, in %d of %d files; they are in doubtful.csv, with the reasons", unknown.Round(time.Second), doubtful, len(r.Files))}
 	case len(r.Pairs) < len(plan.Words) && plan.Kind == dataset.Probing:
 		return unfinished{exitUnmeasured, fmt.Sprintf("%d of %d words had both stretches; the same command goes on", len(r.Pairs), len(plan.Words))}
 	default:
 		return nil
 	}
+}
+
+// doubtsOf is how many files have doubtful times, and how long those are.
+func doubtsOf(r dataset.Report) (files int, unknown time.Duration) {
+	for _, f := range r.Files {
+		if len(f.Doubts) > 0 {
+			files++
+		}
+		for _, u := range f.Unknown {
+			unknown += u.End - u.Start
+		}
+	}
+	return files, unknown
 }
 
 // rehearsed makes every clip that will be wanted, and returns what gives it: the
@@ -282,17 +290,15 @@ func writeRecording(w io.Writer, r dataset.Report) error {
 	for _, f := range r.Files {
 		packets += f.Packets
 		dropped += f.Dropped
-		if len(f.Doubts) > 0 {
-			doubtful++
-		} else {
-			labels += len(f.Labels)
-		}
+		labels += len(f.Labels)
+		doubtful += len(f.Doubtful)
 	}
+	files, unknown := doubtsOf(r)
 	fmt.Fprintf(out, "recorded\t%v, in %d sessions\n", r.Length.Round(time.Second), r.Sessions)
-	fmt.Fprintf(out, "files\t%d, with doubtful labels %d\n", len(r.Files), doubtful)
+	fmt.Fprintf(out, "files\t%d, with doubtful times %d\n", len(r.Files), files)
 	fmt.Fprintf(out, "packets\t%d, dropped %d\n", packets, dropped)
 	fmt.Fprintf(out, "plays\t%d, not sounded %d\n", r.Plays, r.Faults)
-	fmt.Fprintf(out, "labels\t%d\n", labels)
+	fmt.Fprintf(out, "labels\t%d, and doubtful %d, in %v\n", labels, doubtful, unknown.Round(time.Second))
 	both, light, upload := r.Agreement()
 	fmt.Fprintf(out, "light and upload\t%d\nlight alone\t%d\nupload alone\t%d\n", both, light, upload)
 	if r.Unfiled > 0 {
