@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,6 +88,48 @@ func TestDeviceOutlivesItsSensor(t *testing.T) {
 	}
 	if !strings.Contains(r.out.String(), "has probably died") {
 		t.Errorf("it summarizes:\n%s", r.out.String())
+	}
+}
+
+// Online probing, section 5.1.1: each word has a silent stretch and one with
+// plays, and evaluate knows which of them woke the device and compares each with
+// the silence before it.
+func TestDeviceIsProbed(t *testing.T) {
+	d := newDevice(t, night{words: "banana", plays: 2})
+	dir := filepath.Join(t.TempDir(), "dataset")
+	out := d.fuzzer("record", d.spec, "--kind", "probing", "--words", "alexa,banana", "--every", "8s", "--stretch", "24s", "--out", dir).finish(t)
+	t.Logf("%s\n%s", out.stderr, out.stdout)
+	count := map[string]int{}
+	for _, l := range d.labels(filepath.Join(dir, "labels.csv")) {
+		count[l.kind]++
+		if strings.HasPrefix(l.kind, "probe ") && (l.to-l.from < 23.9 || l.to-l.from > 24.1) {
+			t.Errorf("a stretch is %+v", l)
+		}
+	}
+	// One play may have failed, on a busy machine.
+	if count["idle"] != 2 || count["probe alexa"] != 1 || count["probe banana"] != 1 || count["alexa"] < 2 || count["alexa"] > 3 || count["banana"] > 0 {
+		t.Errorf("labels: %v", count)
+	}
+
+	d.fuzzer("evaluate", dir, "--out", filepath.Join(dir, "out")).finish(t)
+	text, err := os.ReadFile(filepath.Join(dir, "out", "probes.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	awake := map[string]string{}
+	for _, row := range rows[1:] {
+		awake[row[slices.Index(rows[0], "word")]] = row[slices.Index(rows[0], "awake")]
+		if p, err := strconv.ParseFloat(row[slices.Index(rows[0], "p")], 64); err != nil || p < 0 || p > 1 {
+			t.Errorf("%v: %v", row, err)
+		}
+	}
+	t.Logf("%s", text)
+	if len(awake) != 3 || awake["alexa"] != "true" || awake["banana"] != "false" { // and the second silence
+		t.Errorf("awake: %v", awake)
 	}
 }
 

@@ -90,6 +90,9 @@ func TestScanDevices(t *testing.T) {
 			if p.Reacts {
 				to = append(to, p.Probe)
 			}
+			if p.Reacts && !p.Confirmed { // section 4.1.2: repeated on a first reaction
+				t.Errorf("%s to %q was not probed again", found.Device, p.Probe)
+			}
 		}
 		t.Logf("%+v", found)
 		if !slices.Equal(to, want[found.Device]) || found.Reacts != (len(to) > 0) {
