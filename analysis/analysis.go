@@ -136,31 +136,14 @@ type Note struct {
 // Read takes all packets of a capture. Along with an error it returns what was
 // found up to there: errors are those of the Reader, ErrOrder and ErrIdle.
 func Read(r *capture.Reader, o Options) (Report, error) {
-	// To read packets and to tell devices apart takes as long as to look at them:
-	// each is done by a goroutine of its own.
-	const batches, size = 4, 1024
-	seen, free := make(chan []sight, batches), make(chan []sight, batches)
-	for range batches {
-		free <- make([]sight, 0, size)
-	}
 	a := New(o)
-	var err error
-	go func() {
-		defer close(seen)
-		for err == nil {
-			a.seen = (<-free)[:0]
-			for err == nil && len(a.seen) < size {
-				err = a.next(r)
-			}
-			seen <- a.seen
-		}
-	}()
-	for batch := range seen {
-		look(batch)
-		free <- batch
+	first, err := r.Next()
+	begin, _ := r.Times()
+	a.At(begin)
+	if err == nil {
+		a.Packet(first)
+		err = a.readOn(r)
 	}
-	a.seen = nil
-
 	_, latest := r.Times()
 	a.At(latest)
 	report := a.Report()
@@ -173,22 +156,45 @@ func Read(r *capture.Reader, o Options) (Report, error) {
 	return report, err
 }
 
-// next takes the next packet of a capture.
-func (a *Analyzer) next(r *capture.Reader) error {
-	p, err := r.Next()
-	if !a.clock.begun {
-		first, _ := r.Times()
-		a.at(first)
+// readOn takes the rest of a capture. To read packets takes as long as to look at
+// them: each is done by a goroutine of its own.
+func (a *Analyzer) readOn(r *capture.Reader) (err error) {
+	const batches, size = 4, 1024
+	read, free := make(chan []capture.Packet, batches), make(chan []capture.Packet, batches)
+	for range batches {
+		free <- make([]capture.Packet, size)
 	}
-	if err != nil {
-		return err
+	go func() {
+		defer close(read)
+		for batch := range free {
+			n := 0
+			for ; n < size; n++ {
+				if batch[n], err = r.Next(); err != nil {
+					break
+				}
+			}
+			read <- batch[:n]
+			if err != nil {
+				return
+			}
+		}
+	}()
+	taken := 1
+	for batch := range read {
+		for i := range batch {
+			a.take(&batch[i])
+		}
+		taken += len(batch)
+		if a.clock.resets > maxResets {
+			close(free)
+			for range read { // until the other has ended
+			}
+			return fmt.Errorf("%w: it steps back %d times within the first %d; put them in order, as \"reordercap IN OUT\" of Wireshark does",
+				ErrOrder, a.clock.resets, taken)
+		}
+		free <- batch[:size]
 	}
-	a.take(&p)
-	if a.clock.resets > maxResets {
-		return fmt.Errorf("%w: it steps back %d times within the first %d; put them in order, as \"reordercap IN OUT\" of Wireshark does",
-			ErrOrder, a.clock.resets, r.Stats().Packets)
-	}
-	return nil
+	return err
 }
 
 // maxResets is how often a clock may be set within a capture.
@@ -201,10 +207,9 @@ type Analyzer struct {
 	idle     []bench.Span
 	clock    clock
 	devices  map[capture.Address]*device
-	last     *device // whose packet was the last
-	seen     []sight // not looked at yet
-	timeless int64   // packets without a time
-	beyond   int64   // packets of devices that are too many
+	recent   [1024]*device // by the hash of their addresses
+	timeless int64         // packets without a time
+	beyond   int64         // packets of devices that are too many
 }
 
 // device is one that is watched.
@@ -239,56 +244,10 @@ func instants(spans []Span) []bench.Span {
 	return ordered
 }
 
-// sight is what a device's scanners are shown.
-type sight struct {
-	device *device
-	packet bench.Packet
-	gap    *bench.Span // instead of a packet, or nil
-}
-
-// look shows scanners what there is.
-func look(seen []sight) {
-	for i := range seen {
-		for _, s := range seen[i].device.scanners {
-			if gap := seen[i].gap; gap != nil {
-				s.Gap(*gap)
-			} else {
-				s.Packet(seen[i].packet)
-			}
-		}
-	}
-}
-
 // At says that the capture was at work at that time, whether or not a packet
 // came that was given. The first time from which on it was is the one that all
 // others are counted from. A zero Time says nothing.
 func (a *Analyzer) At(t time.Time) {
-	a.at(t)
-	a.look()
-}
-
-// Resume says that the capture is at work again at that time, and was not since
-// the latest one.
-func (a *Analyzer) Resume(t time.Time) {
-	if unknown, ok := a.clock.resume(t); ok {
-		a.gap(unknown)
-		a.look()
-	}
-}
-
-// Packet takes the next packet.
-func (a *Analyzer) Packet(p capture.Packet) {
-	a.take(&p)
-	a.look()
-}
-
-func (a *Analyzer) look() {
-	look(a.seen)
-	a.seen = a.seen[:0]
-}
-
-// at, gap and take do all but to look.
-func (a *Analyzer) at(t time.Time) {
 	if t.IsZero() {
 		return
 	}
@@ -297,18 +256,31 @@ func (a *Analyzer) at(t time.Time) {
 	}
 }
 
-func (a *Analyzer) gap(unknown bench.Span) {
-	for _, d := range a.devices {
-		a.seen = append(a.seen, sight{device: d, gap: &unknown})
+// Resume says that the capture is at work again at that time, and was not since
+// the latest one.
+func (a *Analyzer) Resume(t time.Time) {
+	if unknown, ok := a.clock.resume(t); ok {
+		a.gap(unknown)
 	}
 }
+
+func (a *Analyzer) gap(unknown bench.Span) {
+	for _, d := range a.devices {
+		for _, s := range d.scanners {
+			s.Gap(unknown)
+		}
+	}
+}
+
+// Packet takes the next packet.
+func (a *Analyzer) Packet(p capture.Packet) { a.take(&p) }
 
 func (a *Analyzer) take(p *capture.Packet) {
 	if p.Time.IsZero() {
 		a.timeless++
 		return
 	}
-	a.at(p.Time)
+	a.At(p.Time)
 	d := a.device(&p.Device)
 	if d == nil {
 		a.beyond++
@@ -318,9 +290,10 @@ func (a *Analyzer) take(p *capture.Packet) {
 	if a.options.Timelines {
 		d.timeline.add(p, a.clock.stamp)
 	}
-	a.seen = append(a.seen, sight{device: d, packet: bench.Packet{
-		At: a.clock.now(), Size: p.Size, Payload: p.Payload, Direction: directions[p.Direction],
-	}})
+	seen := bench.Packet{At: a.clock.now(), Size: p.Size, Payload: p.Payload, Direction: directions[p.Direction]}
+	for _, s := range d.scanners {
+		s.Packet(seen)
+	}
 }
 
 var directions = [...]bench.Direction{
@@ -331,8 +304,9 @@ var directions = [...]bench.Direction{
 
 // device is that of the address, or nil where it is one too many.
 func (a *Analyzer) device(address *capture.Address) *device {
-	if a.last != nil && a.last.address == *address {
-		return a.last
+	recent := &a.recent[address.Hash()%uint64(len(a.recent))]
+	if d := *recent; d != nil && d.address == *address {
+		return d
 	}
 	d := a.devices[*address]
 	switch {
@@ -346,7 +320,7 @@ func (a *Analyzer) device(address *capture.Address) *device {
 		}
 		a.devices[*address] = d
 	}
-	a.last = d
+	*recent = d
 	return d
 }
 

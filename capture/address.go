@@ -1,7 +1,9 @@
 package capture
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net"
 	"net/netip"
 )
@@ -58,6 +60,13 @@ func (a Address) IsValid() bool { return a.kind != none }
 
 // IsMAC reports whether it is a MAC address.
 func (a Address) IsMAC() bool { return a.kind == mac }
+
+// Hash is a number that differs between most addresses, in all of its bits.
+func (a Address) Hash() uint64 {
+	const odd = 0x9e3779b97f4a7c15 // of digits without a pattern
+	h := binary.LittleEndian.Uint64(a.bytes[:8])*odd ^ binary.LittleEndian.Uint64(a.bytes[8:])
+	return bits.ReverseBytes64(h * odd)
+}
 
 // String returns the address in the form that ParseAddress reads, or "" for
 // none.

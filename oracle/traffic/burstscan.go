@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"time"
 
 	"wakefuzz/bench"
 )
@@ -13,7 +14,7 @@ import (
 // and for all. An activation reaches from the first such row to the end of the
 // last, and its score is the rate, in kbit/s, that the best row sustained.
 func (r BurstRule) Scanner() Scanner {
-	return &burstScanner{rule: r, enough: r.enough(), ends: make([]int, r.Consecutive)}
+	return &burstScanner{rule: r, enough: r.enough(), length: time.Duration(r.Consecutive) * r.Window, ends: make([]int, r.Consecutive)}
 }
 
 // enough is the least number of bytes in a window that reach the rate.
@@ -24,69 +25,53 @@ func (r BurstRule) enough() int64 {
 
 type burstScanner struct {
 	rule   BurstRule
-	enough int64 // bytes in a window
+	enough int64         // bytes in a window
+	length time.Duration // of a row
 	clock
 	counted
 	sent recent // from the first packet on whose row is still open
-	// Of the row that begins there: window is the one to be judged next, due
-	// when it ends, and least the bytes of the poorest before it. Ends is where
-	// in sent the windows before it end, and where later ones ended in rows
-	// before, which is no later.
-	window int
-	due    bench.Instant
-	least  int64
-	ends   []int
-	found  activations
+	left int    // packets before that
+	// ends are how many packets came before the end of each window of the row
+	// that was judged last, so far as it was. Those of later rows end no earlier.
+	ends  []int
+	found activations
 }
 
 func (s *burstScanner) Packet(p bench.Packet) {
 	now := s.advance(p.At)
 	if s.counts(p) && p.Payload > 0 {
 		s.sent.add(now, int64(p.Payload))
-		if len(s.sent.ticks) == 1 {
-			s.begin()
-		}
 	}
-	for now >= s.due && len(s.sent.ticks) > 0 {
+	for len(s.sent.ticks) > 0 && now.Sub(s.sent.ticks[0].at) >= s.length {
 		s.judge()
 	}
 }
 
-// begin begins the row of the first packet.
-func (s *burstScanner) begin() {
-	s.window, s.least = 0, math.MaxInt64
-	if len(s.sent.ticks) > 0 {
-		s.due = s.sent.ticks[0].at.Add(s.rule.Window)
-	}
-}
-
-// judge judges a window that is over. The first that fails ends the row.
+// judge judges the row of the first packet, which is over. The first window that
+// fails ends it.
 func (s *burstScanner) judge() {
-	start := 0
-	if s.window > 0 {
-		start = s.ends[s.window-1]
+	ticks := s.sent.ticks
+	row := bench.Span{Start: ticks[0].at, End: ticks[0].at}
+	least, before := int64(math.MaxInt64), ticks[0].before
+	for n, passed := range s.ends {
+		row.End = row.End.Add(s.rule.Window)
+		end := max(0, passed-s.left)
+		for end < len(ticks) && ticks[end].at < row.End {
+			end++
+		}
+		s.ends[n] = end + s.left
+		until := s.sent.before(end)
+		least = min(least, until-before)
+		before = until
+		if least < s.enough {
+			break
+		}
 	}
-	end := max(start, s.ends[s.window])
-	for end < len(s.sent.ticks) && s.sent.ticks[end].at < s.due {
-		end++
+	if least >= s.enough {
+		s.found.add(Activation{Span: row, Score: s.rule.rate(least)})
 	}
-	s.ends[s.window] = end
-	s.window++
-	in := s.sent.before(end) - s.sent.before(start)
-	s.least = min(s.least, in)
-	switch {
-	case in < s.enough:
-	case s.window < s.rule.Consecutive:
-		s.due = s.due.Add(s.rule.Window)
-		return
-	default:
-		s.found.add(Activation{Span: bench.Span{Start: s.sent.ticks[0].at, End: s.due}, Score: s.rule.rate(s.least)})
-	}
-	s.sent.ticks = s.sent.ticks[1:]
-	for i := range s.ends {
-		s.ends[i] = max(0, s.ends[i]-1)
-	}
-	s.begin()
+	s.sent.ticks = ticks[1:]
+	s.left++
 }
 
 // row is that which begins with the i-th packet, and the rate that it sustains
@@ -116,7 +101,7 @@ func (s *burstScanner) open(found *activations) {
 
 func (s *burstScanner) Gap(span bench.Span) {
 	s.open(&s.found)
-	s.sent = recent{}
+	s.sent, s.left = recent{}, 0
 	clear(s.ends)
 	s.advance(span.End)
 }

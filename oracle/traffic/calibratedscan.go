@@ -51,8 +51,9 @@ type calibratedScanner struct {
 	counted
 	pacer
 	watching bool
-	since    int64 // the slot from which on nothing is missing
-	peak     int32 // of the present window of the null
+	over     bench.Instant // when the present slot is
+	since    int64         // the slot from which on nothing is missing
+	peak     int32         // of the present window of the null
 	null     *Null
 	// loud are the stretches that the line could be below. They end with the
 	// last slot in which something was sent.
@@ -66,7 +67,17 @@ type calibratedScanner struct {
 const longestSilence = time.Hour
 
 func (s *calibratedScanner) Packet(p bench.Packet) {
-	slot := slotOf(s.advance(p.At))
+	now := s.advance(p.At)
+	if !s.watching || now >= s.over {
+		s.reach(slotOf(now))
+	}
+	if s.counts(p) {
+		s.add(carried(p))
+	}
+}
+
+// reach moves on to the slot.
+func (s *calibratedScanner) reach(slot int64) {
 	if s.watching && slot-s.slot > int64(longestSilence/slotLength) {
 		s.stop(slot)
 	}
@@ -76,9 +87,7 @@ func (s *calibratedScanner) Packet(p bench.Packet) {
 		s.peak, s.aloud = 0, false
 	}
 	s.pass(slot)
-	if s.counts(p) {
-		s.add(carried(p))
-	}
+	s.over = instantOf(slot + 1)
 }
 
 func (s *calibratedScanner) Gap(span bench.Span) {

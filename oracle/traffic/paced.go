@@ -49,7 +49,12 @@ func slotOf(at bench.Instant) int64 {
 
 // place is where in a window of slots that begins with a multiple of them a slot
 // is.
-func place(slot int64) int64 { return ((slot % pacedSlots) + pacedSlots) % pacedSlots }
+func place(slot int64) int64 {
+	if i := slot % pacedSlots; i >= 0 {
+		return i
+	}
+	return slot%pacedSlots + pacedSlots
+}
 
 // add counts bytes in the present slot.
 func (p *pacer) add(bytes int64) { p.raw += bytes }

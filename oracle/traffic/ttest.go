@@ -321,8 +321,12 @@ func (b bins) edge(i int) float64 {
 func (b bins) counts(values []float64) []float64 {
 	var counts []float64
 	in := -1 // the bin of the last count
-	for _, v := range values {
+	for n, v := range values {
 		if v < b.first || v > b.last {
+			continue
+		}
+		if in >= 0 && v == values[n-1] { // as mostly in a long stretch
+			counts[len(counts)-1]++
 			continue
 		}
 		i := min(int((v-b.first)/(b.last-b.first)*b.n), int(b.n)-1)
