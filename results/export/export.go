@@ -17,6 +17,13 @@
 // their columns and names are only ever added to. Rows come in the order of
 // the report, except in table5.
 //
+// Where at least ten words are hits and ten are not, table and markdown say which of
+// the phonetic distances tells the hits best: the rank correlation of distance
+// and rate, by how much it is weaker than that of the best distance, and how
+// likely a hit is nearer to the wake word than another word; see
+// results.Predict. Below stands how many hits lie at which distance, as in
+// section 5.5 of the paper.
+//
 // # Columns of csv, and names in json
 //
 //	word              the text that was spoken
@@ -141,12 +148,16 @@ type Options struct {
 // Write writes the report. Errors are those of w, or that there is no such
 // format.
 func Write(w io.Writer, format Format, report results.Report, options Options) error {
+	var prediction results.Prediction // of all words, whichever are listed
+	if format == Table || format == Markdown {
+		prediction = results.Predict(report.Campaign, report.Words, nil)
+	}
 	write, known := map[Format]func(io.Writer, results.Report) error{
-		Table:    writeTable,
+		Table:    func(w io.Writer, r results.Report) error { return writeTable(w, r, prediction) },
 		Table5:   writeTable5,
 		CSV:      writeCSV,
 		JSON:     writeJSON,
-		Markdown: writeMarkdown,
+		Markdown: func(w io.Writer, r results.Report) error { return writeMarkdown(w, r, prediction) },
 		LaTeX:    writeLaTeX,
 	}[format]
 	if !known {

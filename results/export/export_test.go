@@ -21,6 +21,7 @@ import (
 	"wakefuzz/phoneme"
 	"wakefuzz/results"
 	"wakefuzz/results/export"
+	"wakefuzz/wordlists"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -221,6 +222,28 @@ func judgedWhole(r results.Report, stretch time.Duration) results.Report {
 	return r
 }
 
+// mixed is enough hits, and enough other words, to tell distances apart by.
+func mixed(t *testing.T) results.Report {
+	dictionary, err := wordlists.CMU()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outcomes []outcome
+	for _, text := range strings.Fields("alexei alexis elixir electra hex hext lecture lexus licker next paxar vexed" +
+		" apple banana cucumber dinner evening garden kitchen machine mixer monday plexus summer table water window yellow") {
+		w, ok := dictionary.Lookup(text)
+		if !ok {
+			t.Fatalf("no %s", text)
+		}
+		o := word(text, w.Pronunciation(), 0, 10)
+		if len(outcomes) < 12 {
+			o.reacted = 10 - len(outcomes)/2
+		}
+		outcomes = append(outcomes, o)
+	}
+	return report(t, outcomes...)
+}
+
 func TestGolden(t *testing.T) {
 	night := sample(t)
 	twice := watchedTwice(night)
@@ -256,6 +279,8 @@ func TestGolden(t *testing.T) {
 		"trials.csv":       {paced, export.CSV, export.Default},
 		"trials.json":      {paced, export.JSON, export.Default},
 		"trials5.txt":      {paced, export.Table5, export.Default},
+		"distances.txt":    {mixed(t), export.Table, export.Default},
+		"distances.md":     {mixed(t), export.Markdown, export.Default},
 		"settled.txt":      {settled, export.Table, export.Default},
 		"settled.csv":      {settled, export.CSV, export.Default},
 		"empty.tex":        {report(t, word("next", "N EH1 K S T", 0, 10)), export.LaTeX, export.Default},

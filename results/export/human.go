@@ -202,6 +202,9 @@ func remarks(report results.Report) []string {
 		count(t.Hits, "hit"), count(t.Words, "word"), t.Measured, count(t.Planned, "play"), count(t.Sessions, "session"))
 	j := report.Judging
 	add("Rule: %s; a word is a hit from a rate of %g. Distance: %s.", plain(j.Rules.Text), j.HitRate, j.Metric)
+	if line := spread(report); line != "" {
+		add("%s", line)
+	}
 	for _, line := range Wholes(report) {
 		add("%s.", line)
 	}
@@ -294,7 +297,7 @@ func prettyAgreement(a results.Agreement) table.Writer {
 	return t
 }
 
-func writeTable(w io.Writer, report results.Report) error {
+func writeTable(w io.Writer, report results.Report, p results.Prediction) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", title(report))
 	if len(report.Words) > 0 {
@@ -303,12 +306,15 @@ func writeTable(w io.Writer, report results.Report) error {
 	if agreements := Agreements(report); agreements != "" {
 		fmt.Fprintf(&b, "%s\n", agreements)
 	}
+	if telling(p) {
+		fmt.Fprintf(&b, "%s:\n%s\n", predictionTitle(p), texttable.Render(prettyPrediction(p)))
+	}
 	fmt.Fprintf(&b, "%s\n", strings.Join(remarks(report), "\n"))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func writeMarkdown(w io.Writer, report results.Report) error {
+func writeMarkdown(w io.Writer, report results.Report, p results.Prediction) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n", title(report))
 	if len(report.Words) > 0 {
@@ -316,6 +322,9 @@ func writeMarkdown(w io.Writer, report results.Report) error {
 	}
 	for _, a := range report.Agreements {
 		fmt.Fprintf(&b, "%s:\n\n%s\n\n", agreementTitle(a), prettyAgreement(a).RenderMarkdown())
+	}
+	if telling(p) {
+		fmt.Fprintf(&b, "%s:\n\n%s\n\n", predictionTitle(p), prettyPrediction(p).RenderMarkdown())
 	}
 	for _, line := range remarks(report) {
 		fmt.Fprintf(&b, "- %s\n", line)
