@@ -150,7 +150,7 @@ type Options struct {
 func Write(w io.Writer, format Format, report results.Report, options Options) error {
 	var prediction results.Prediction // of all words, whichever are listed
 	if format == Table || format == Markdown {
-		prediction = results.Predict(report.Campaign, report.Words, nil)
+		prediction = results.Predict(report.Campaign, report.Words, report.Screened)
 	}
 	write, known := map[Format]func(io.Writer, results.Report) error{
 		Table:    func(w io.Writer, r results.Report) error { return writeTable(w, r, prediction) },
