@@ -20,6 +20,7 @@ import (
 	"wakefuzz/playback/speaker"
 	"wakefuzz/tts"
 	"wakefuzz/tts/espeak"
+	"wakefuzz/tts/festival"
 	"wakefuzz/tts/flite"
 	"wakefuzz/tts/google"
 )
@@ -52,6 +53,7 @@ var drivers = campaign.Drivers{
 var synthesizers = map[string]func(context.Context, config) (tts.Synthesizer, error){
 	"flite":     func(ctx context.Context, _ config) (tts.Synthesizer, error) { return flite.New(ctx) },
 	"espeak-ng": func(ctx context.Context, _ config) (tts.Synthesizer, error) { return espeak.New(ctx) },
+	"festival":  func(ctx context.Context, _ config) (tts.Synthesizer, error) { return festival.New(ctx) },
 	"google": func(ctx context.Context, c config) (tts.Synthesizer, error) {
 		return google.New(ctx, c.Google)
 	},

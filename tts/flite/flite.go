@@ -60,6 +60,7 @@ func New(ctx context.Context) (*Synthesizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Gap = "udb failed to find entry for:"
 	s := &Synthesizer{flite: p}
 
 	// flite says its version and exits with status 1.
@@ -107,9 +108,6 @@ func (s *Synthesizer) Synthesize(ctx context.Context, u tts.Utterance) (tts.Clip
 	}
 	phones, err := program.Phones(u)
 	if err != nil {
-		return tts.Clip{}, err
-	}
-	if err := hasPairs(v.Name, phones); err != nil {
 		return tts.Clip{}, err
 	}
 	args := []string{"-voice", v.Name}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"wakefuzz/phoneme"
-	"wakefuzz/tts"
 	"wakefuzz/tts/internal/program"
 )
 
@@ -129,29 +128,4 @@ func fromARPAbet(p phoneme.Pronunciation) []string {
 		}
 	}
 	return phones
-}
-
-// hasPairs refuses phones that a voice of recorded pairs lacks the pairs for, as
-// [tts.ErrUnspeakable]. Flite itself would leave holes.
-func hasPairs(voice string, p phoneme.Pronunciation) error {
-	if voice != "kal" && voice != "kal16" {
-		return nil
-	}
-	const vowels = "AEIOU"
-	before := "" // the phone before, "" for silence
-	for _, phone := range p.Phones() {
-		afterVowel, vowel := before != "" && strings.Contains(vowels, before[:1]), strings.Contains(vowels, phone[:1])
-		missing := phone == "NG" && (!afterVowel || before == "ER")
-		switch before {
-		case "W", "Y":
-			missing = missing || !vowel
-		case "HH":
-			missing = missing || !vowel && phone != "Y"
-		}
-		if missing {
-			return fmt.Errorf("%w: %s can't say %s, the other voices of flite can", tts.ErrUnspeakable, voice, strings.TrimSpace(before+" "+phone))
-		}
-		before = phone
-	}
-	return nil
 }

@@ -29,7 +29,7 @@ const (
 	// MaxVolume bounds the gain in decibels, both ways. Much softer, and nothing
 	// is left of 16 bits.
 	MaxVolume = 40
-	// maxOutput holds [tts.MaxDuration] of 16-bit sound at 22.05 kHz, the most
+	// maxOutput holds [tts.MaxDuration] of 16-bit sound at 32 kHz, the most
 	// that these programs write, and rather more text than any lists.
 	maxOutput = 4 << 20
 )
@@ -41,6 +41,11 @@ const silence = 300
 
 // Program is an installed program.
 type Program struct {
+	// Gap is what the program writes to standard error, before the name of what
+	// it lacks, where it leaves a hole in the sound. Phones that it does so for are
+	// unspeakable. A text is not: it is the engine that reads it.
+	Gap string
+
 	name, path string
 }
 
@@ -60,8 +65,15 @@ var errTooMuch = errors.New("output too long")
 // wrote to standard output, also if it failed. When ctx ends, the program is
 // killed and the error wraps that of ctx.
 func (p Program) Output(ctx context.Context, stdin string, args ...string) ([]byte, error) {
+	out, _, err := p.run(ctx, stdin, args...)
+	return out, err
+}
+
+// run is Output, with the beginning of what the program wrote to standard error,
+// on one line.
+func (p Program) run(ctx context.Context, stdin string, args ...string) (output []byte, complaints string, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	running, kill := context.WithCancel(ctx)
 	defer kill()
@@ -76,17 +88,17 @@ func (p Program) Output(ctx context.Context, stdin string, args ...string) ([]by
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // should a child have left the group, and hold our pipes
-	err := cmd.Run()
+	err = cmd.Run()
+	complaints = strings.Join(strings.Fields(complaint.kept.String()), " ")
 	switch {
 	case err == nil:
-		return out.kept.Bytes(), nil
+		return out.kept.Bytes(), complaints, nil
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s: %w", p.name, ctx.Err())
+		return nil, "", fmt.Errorf("%s: %w", p.name, ctx.Err())
 	case out.overflowed:
-		return nil, fmt.Errorf("%s: %w", p.name, errTooMuch)
+		return nil, "", fmt.Errorf("%s: %w", p.name, errTooMuch)
 	default:
-		message := strings.Join(strings.Fields(complaint.kept.String()), " ")
-		return out.kept.Bytes(), fmt.Errorf("%s: %w: %s", p.name, err, message)
+		return out.kept.Bytes(), complaints, fmt.Errorf("%s: %w: %s", p.name, err, complaints)
 	}
 }
 
@@ -157,12 +169,18 @@ func CheckRange(v tts.Voice, property string, value, lowest, highest float64) er
 // Speak runs the program with the given standard input. It writes u as a WAV
 // file, which is returned as a clip, with the gain that u asks for.
 func (p Program) Speak(ctx context.Context, u tts.Utterance, stdin string, args ...string) (tts.Clip, error) {
-	out, err := p.Output(ctx, stdin, args...)
+	out, complaints, err := p.run(ctx, stdin, args...)
 	if errors.Is(err, errTooMuch) {
 		return tts.Clip{}, fmt.Errorf("%w: the sound of %q is longer than %v", tts.ErrUnspeakable, u, tts.MaxDuration)
 	}
 	if err != nil {
 		return tts.Clip{}, fmt.Errorf("speak %q: %w", u, err)
+	}
+	if p.Gap != "" && u.Pronunciation != "" {
+		if _, lacking, found := strings.Cut(complaints, p.Gap); found {
+			lacking, _, _ = strings.Cut(strings.TrimSpace(lacking), " ")
+			return tts.Clip{}, fmt.Errorf("%w: %s by %s lacks the sound of %s in %q", tts.ErrUnspeakable, u.Voice.Name, p.name, lacking, u)
+		}
 	}
 	c, err := tts.DecodeWAV(bytes.NewReader(out))
 	if err != nil {
