@@ -16,21 +16,20 @@ type Timing struct {
 	// seconds in the paper.
 	Window time.Duration
 	// Rest is what passes between the window of a play, or of a segment, and
-	// the next one.
+	// the next one: nothing, where the device rests while it is watched.
 	Rest time.Duration
-	// Settle is what passes, instead of Rest, between a reaction and the next
-	// play.
+	// Settle is what passes between a reaction that was seen and the next play.
 	Settle time.Duration
 }
 
-// DefaultTiming is that of a smart speaker: the paper's window, and the
-// campaign's default for how long a device is quiet before a play.
+// DefaultTiming is that of a smart speaker: it is watched for the paper's two
+// seconds, which are as long as it has to be quiet before the next play, and
+// answers a word that it takes for the wake word for about eight.
 func DefaultTiming() Timing {
 	return Timing{
-		Gap:     200 * time.Millisecond,
+		Gap:     100 * time.Millisecond,
 		Latency: 300 * time.Millisecond,
 		Window:  2 * time.Second,
-		Rest:    2 * time.Second,
 		Settle:  8 * time.Second,
 	}
 }
@@ -74,7 +73,7 @@ type bill struct {
 // alone adds so many plays by themselves, so many of which draw a reaction.
 func (b *bill) alone(plays, reactions float64) {
 	b.plays += plays
-	b.seconds += plays*(b.Clip+b.Window).Seconds() + (plays-reactions)*b.Rest.Seconds() + reactions*b.Settle.Seconds()
+	b.seconds += plays*b.Clip.Seconds() + (plays-reactions)*(b.Window+b.Rest).Seconds() + reactions*(b.Latency+b.Settle).Seconds()
 }
 
 // segments adds so many words in segments, so many of which draw a reaction,

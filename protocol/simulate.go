@@ -104,13 +104,13 @@ func (s *simulation) reacts(c Candidate) bool {
 func (s *simulation) alone(item Item) Result {
 	var got Result
 	for range item.Plays {
-		s.run.At += s.Clip(item.Candidate) + s.Window
+		s.run.At += s.Clip(item.Candidate)
 		if s.reacts(item.Candidate) {
 			got.Reacted++
-			s.run.At += s.Settle
+			s.run.At += s.Latency + s.Settle
 		} else {
 			got.Quiet++
-			s.run.At += s.Rest
+			s.run.At += s.Window + s.Rest
 		}
 	}
 	if item.Stage == StageLast {

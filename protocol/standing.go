@@ -20,6 +20,9 @@ type standing struct {
 	last      Result
 }
 
+// looks is how often a candidate was played to screen it, measured or not.
+func (s standing) looks() int { return s.inSegments + s.alone }
+
 func (s *standing) add(item Item, r Result) {
 	switch {
 	case item.Stage == StageLast:
