@@ -609,7 +609,7 @@ func (s Spec) VoicesByName() map[string]tts.Voice {
 
 // Judging returns how the spec judges a campaign.
 func (s Spec) Judging() results.Judging {
-	j := results.Judging{Rules: s.Rules(), Metric: s.Rank.Metric, HitRate: s.Judge.HitRate}
+	j := results.Judging{Rules: s.Rules(), Metric: s.Rank.Metric, HitRate: s.Judge.HitRate, Early: s.Protocol.StopAt > 0}
 	if s.Protocol.Pace.Fixed() {
 		j.Stretch = s.Protocol.Pace.Stretch
 	}

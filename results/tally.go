@@ -41,6 +41,9 @@ type Judging struct {
 	// stretch that holds its plays. It is 0 for a campaign that was not played
 	// at a fixed pace.
 	Stretch time.Duration
+	// Early says that the plays of a word's last stage stopped when enough was
+	// known. Then rates only order the words: no interval and no test holds.
+	Early bool
 }
 
 // Report is what a store says under some judging.
@@ -80,6 +83,14 @@ type Row struct {
 	// being many of them: of all words with at most such a Q about that share is
 	// there by chance. Both are 0 where they are not known; see [Ranking].
 	P, Q float64
+	// ControlP is how likely a word that reacts no more often than the negative
+	// controls reacts in as many of its plays: Fisher's exact test, one-sided,
+	// against all negative controls of the last stage. ControlQ is the same
+	// adjusted for there being as many words as were selected, whether or not they
+	// got as far as a test (Benjamini and Hochberg). Both are of words alone, and
+	// 0 where they are not known: without negative controls, or where plays stopped
+	// early. Screening plays have no part in them.
+	ControlP, ControlQ float64
 	// Rate is k/n, or 0 where n is 0. Lower and Upper are its 95 % interval;
 	// see [stats.Wilson].
 	Rate, Lower, Upper float64
@@ -305,13 +316,14 @@ func tally(r *Reader, j Judging) (*Report, []outcome, error) {
 		}
 	}
 	t.Words = len(report.Words)
+	if t.Selected == 0 {
+		t.Selected = t.Words
+	}
+	report.test()
 	for _, row := range report.Words {
 		if row.Hit {
 			t.Hits++
 		}
-	}
-	if t.Selected == 0 {
-		t.Selected = t.Words
 	}
 	for a := range report.Oracles {
 		for b := a + 1; b < len(report.Oracles); b++ {
@@ -325,6 +337,35 @@ func tally(r *Reader, j Judging) (*Report, []outcome, error) {
 		}
 	}
 	return report, plays, nil
+}
+
+// Negatives is in how many plays of the last stage's negative controls the device
+// reacted, and how many could be measured.
+func (r Report) Negatives() (reacted, measured int) {
+	for _, row := range r.Controls {
+		if row.Trial.Role == RoleNegative && !row.Trial.Screening {
+			reacted += row.Reacted
+			measured += row.Measured
+		}
+	}
+	return reacted, measured
+}
+
+// test gives words their ControlP and ControlQ.
+func (r *Report) test() {
+	reacted, measured := r.Negatives()
+	if measured == 0 || r.Judging.Early {
+		return
+	}
+	p := make([]float64, len(r.Words))
+	for i := range r.Words {
+		row := &r.Words[i]
+		row.ControlP = stats.FisherGreater(row.Reacted, row.Measured, reacted, measured)
+		p[i] = row.ControlP
+	}
+	for i, q := range stats.BenjaminiHochbergOf(max(r.Totals.Selected, len(p)), p) {
+		r.Words[i].ControlQ = q
+	}
 }
 
 // reading is what the oracle of that name read, in a verdict.

@@ -27,7 +27,8 @@
 // # Columns of csv, and names in json
 //
 //	word              the text that was spoken
-//	role              word, or positive: the wake word itself
+//	role              word; positive: the wake word itself; negative: what must not
+//	                  wake the device, of which one has no text: silence
 //	list              the word list it is from
 //	voice             the voice that spoke it
 //	round             the round of the campaign, from 1
@@ -50,6 +51,21 @@
 //	latency_ms        median time from the end of the sound to the reaction, in
 //	                  milliseconds; negative if it came before the end
 //	trial             the trial's ID
+//	batch             the number of the batch that the trial was planned in, from 1
+//	stage             last, or screening: plays that decided which words got a last
+//	                  stage. Only the rates of the last one say how often a word
+//	                  wakes the device
+//	segment           for words that were played back to back: of which segment of
+//	                  the batch, from 1; otherwise 0
+//	why               why the protocol chose the word; empty where it chose all
+//	control_p         the p-value of the word's reactions against the negative
+//	                  controls of the last stage (Fisher's exact test, one-sided);
+//	                  empty where there are none, and for all but words of the last
+//	                  stage
+//	control_q         the same adjusted for the number of words that were selected
+//	                  (Benjamini and Hochberg)
+//
+// In json, words are those of the last stage, and screened has the others.
 //
 // Where the report's rules judge several oracles, there follow two columns for
 // each of them, the oracles in alphabetical order, whether they have seen a
@@ -170,6 +186,7 @@ func Write(w io.Writer, format Format, report results.Report, options Options) e
 	}
 	if rows == Hits {
 		report.Words = slices.DeleteFunc(slices.Clone(report.Words), func(r results.Row) bool { return !r.Hit })
+		report.Screened = nil
 	}
 	return write(w, report)
 }

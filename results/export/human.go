@@ -47,10 +47,15 @@ func layout(report results.Report) []column {
 	if len(voices(report)) <= 1 {
 		all = slices.Delete(all, 1, 2)
 	}
+	if _, measured := report.Negatives(); measured > 0 && !report.Judging.Early {
+		all = append(all,
+			column{"p", false, func(r results.Row) string { return small(r.ControlP) }},
+			column{"q", false, func(r results.Row) string { return small(r.ControlQ) }})
+	}
 	if compared(report) {
 		all = append(all,
 			column{"traffic p", false, func(r results.Row) string { return small(r.P) }},
-			column{"q", false, func(r results.Row) string { return small(r.Q) }})
+			column{"traffic q", false, func(r results.Row) string { return small(r.Q) }})
 	}
 	if report.Judging.Stretch == 0 {
 		return all // no trial could be judged
@@ -192,15 +197,28 @@ func remarks(report results.Report) []string {
 		add("No word is a hit.")
 	}
 	for _, r := range report.Controls {
+		if r.Trial.Role != results.RolePositive {
+			continue
+		}
 		deaf := ""
 		if r.Measured > 0 && !r.Hit {
 			deaf = ": the bench did not hear it, so it may have heard nothing"
 		}
 		add("Positive control: %s %d/%d with %s%s%s.", plain(r.Trial.Word), r.Reacted, r.Measured, plain(r.Trial.Voice), deaf, wholes(report, r))
 	}
-	add("%s among %s; %d of %s measured, in %s.",
-		count(t.Hits, "hit"), count(t.Words, "word"), t.Measured, count(t.Planned, "play"), count(t.Sessions, "session"))
 	j := report.Judging
+	if reacted, measured := report.Negatives(); measured > 0 {
+		add("Negative controls: %d/%d. p is against them, by Fisher's exact test; q is p for %s selected.", reacted, measured, count(t.Selected, "word"))
+	}
+	if j.Early {
+		add("Plays stopped as soon as it was known whether a word is a hit: rates are for ranking only, and no interval holds.")
+	}
+	among := count(t.Words, "word")
+	if t.Screened > 0 {
+		among = fmt.Sprintf("%s of the last stage, from %d selected", among, t.Selected)
+	}
+	add("%s among %s; %d of %s measured, in %s.",
+		count(t.Hits, "hit"), among, t.Measured, count(t.Planned, "play"), count(t.Sessions, "session"))
 	add("Rule: %s; a word is a hit from a rate of %g. Distance: %s.", plain(j.Rules.Text), j.HitRate, j.Metric)
 	if line := spread(report); line != "" {
 		add("%s", line)
@@ -211,10 +229,16 @@ func remarks(report results.Report) []string {
 	for _, line := range Background(report) {
 		add("traffic: %s.", line)
 	}
+	if !t.Whole {
+		add("Incomplete: what is played next depends on what these plays give.")
+	}
+	if t.GivenUp > 0 {
+		add("%s of earlier batches could not be measured; the campaign went on without them.", count(t.GivenUp, "play"))
+	}
 	if open := t.Planned - t.Measured - t.Unjudged - t.Failed; open > 0 {
 		add("Incomplete: %s not attempted yet.", count(open, "play"))
 	}
-	if failed := t.Failed - t.Busy; failed > 0 {
+	if failed := t.Failed - t.Busy - t.GivenUp; failed > 0 {
 		add("Incomplete: %s could not be measured.", count(failed, "play"))
 	}
 	if t.Busy > 0 {
@@ -370,7 +394,7 @@ var latex = strings.NewReplacer(
 
 func writeTable5(w io.Writer, report results.Report) error {
 	rows := slices.Concat(report.Words, report.Controls)
-	rows = slices.DeleteFunc(rows, func(r results.Row) bool { return r.Measured == 0 })
+	rows = slices.DeleteFunc(rows, func(r results.Row) bool { return r.Measured == 0 || r.Trial.Role == results.RoleNegative })
 	slices.SortFunc(rows, func(a, b results.Row) int {
 		return cmp.Or(cmp.Compare(a.Rate, b.Rate), cmp.Compare(a.Measured, b.Measured), cmp.Compare(a.Trial.Word, b.Trial.Word))
 	})

@@ -46,6 +46,21 @@ type record struct {
 	Trials map[string]whole `json:"trials,omitempty"`
 	// Traffic is there where plays are ranked among the device's own traffic.
 	Traffic *ranked `json:"traffic,omitempty"`
+
+	Batch    int      `json:"batch"`
+	Stage    string   `json:"stage"`
+	Segment  int      `json:"segment"`
+	Why      string   `json:"why"`
+	ControlP *float64 `json:"control_p"`
+	ControlQ *float64 `json:"control_q"`
+}
+
+// stage is the name of a trial's stage.
+func stage(t results.Trial) string {
+	if t.Screening {
+		return "screening"
+	}
+	return "last"
 }
 
 // ranked is how unlikely the traffic of a trial is.
@@ -102,6 +117,9 @@ func records(report results.Report, rows []results.Row) []record {
 			Peak:            known(r.Peak, r.Measured > 0),
 			LatencyMS:       known(milliseconds(r.Latency), r.Reacted > 0),
 			Trial:           t.ID.String(),
+
+			Batch: t.Batch, Stage: stage(t), Segment: t.Segment, Why: t.Why,
+			ControlP: known(r.ControlP, r.ControlP > 0), ControlQ: known(r.ControlQ, r.ControlQ > 0),
 		}
 		if several(report) {
 			list[i].ByOracle = make(map[string]counts)
@@ -139,6 +157,7 @@ var columns = []string{
 	"word", "role", "list", "voice", "round", "pronunciation", "guessed", "phonemes",
 	"code", "distance", "phoneme_distance", "plays", "measured", "reacted", "failed",
 	"rate", "rate_low", "rate_high", "hit", "peak", "latency_ms", "trial",
+	"batch", "stage", "segment", "why", "control_p", "control_q",
 }
 
 func writeCSV(w io.Writer, report results.Report) error {
@@ -156,7 +175,7 @@ func writeCSV(w io.Writer, report results.Report) error {
 		head = append(head, "traffic_p", "traffic_q")
 	}
 	out.Write(head) // errors stay until Flush
-	for _, r := range records(report, slices.Concat(report.Words, report.Controls)) {
+	for _, r := range records(report, slices.Concat(report.Words, report.Screened, report.Controls)) {
 		line := []string{
 			cell(r.Word), r.Role, cell(r.List), cell(r.Voice), strconv.Itoa(r.Round),
 			cell(r.Pronunciation), strconv.FormatBool(r.Guessed), strconv.Itoa(r.Phonemes),
@@ -164,6 +183,7 @@ func writeCSV(w io.Writer, report results.Report) error {
 			strconv.Itoa(r.Plays), strconv.Itoa(r.Measured), strconv.Itoa(r.Reacted), strconv.Itoa(r.Failed),
 			fixed(r.Rate, 4), fixed(&r.RateLow, 4), fixed(&r.RateHigh, 4), strconv.FormatBool(r.Hit),
 			fixed(r.Peak, 6), fixed(r.LatencyMS, 1), r.Trial,
+			strconv.Itoa(r.Batch), r.Stage, strconv.Itoa(r.Segment), cell(r.Why), exact(r.ControlP), exact(r.ControlQ),
 		}
 		if several(report) {
 			for _, o := range report.Oracles {
@@ -194,6 +214,14 @@ func cell(s string) string {
 	return s
 }
 
+// exact is a p-value, which may be very small.
+func exact(p *float64) string {
+	if p == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*p, 'g', 6, 64)
+}
+
 func fixed(x *float64, decimals int) string {
 	if x == nil {
 		return ""
@@ -211,6 +239,7 @@ type document struct {
 	Judging    judging     `json:"judging"`
 	Totals     totals      `json:"totals"`
 	Words      []record    `json:"words"`
+	Screened   []record    `json:"screened,omitempty"`
 	Controls   []record    `json:"controls"`
 	Agreements []agreement `json:"agreements,omitempty"`
 	Background *background `json:"background,omitempty"`
@@ -292,6 +321,9 @@ type totals struct {
 	Busy          int  `json:"busy,omitempty"`
 	Attempts      int  `json:"attempts"`
 	Voided        int  `json:"voided"`
+	GivenUp       int  `json:"given_up,omitempty"`
+	Selected      int  `json:"selected"`
+	Screened      int  `json:"screened,omitempty"`
 	Words         int  `json:"words"`
 	Hits          int  `json:"hits"`
 	Sessions      int  `json:"sessions"`
@@ -327,6 +359,9 @@ func writeJSON(w io.Writer, report results.Report) error {
 			Busy:          t.Busy,
 			Attempts:      t.Attempts,
 			Voided:        t.Voided,
+			GivenUp:       t.GivenUp,
+			Selected:      t.Selected,
+			Screened:      t.Screened,
 			Words:         t.Words,
 			Hits:          t.Hits,
 			Sessions:      t.Sessions,
@@ -334,6 +369,7 @@ func writeJSON(w io.Writer, report results.Report) error {
 			Complete:      t.Complete(),
 		},
 		Words:      records(report, report.Words),
+		Screened:   records(report, report.Screened),
 		Controls:   records(report, report.Controls),
 		Agreements: agreements(report),
 		Background: backgroundOf(report.Background),
