@@ -41,6 +41,9 @@ type Bench struct {
 	// Observed returns what was recorded up to the instant and not returned
 	// before, whatever was played. It is nil where plays are all there is.
 	Observed func(until bench.Instant) results.Observed
+	// Reacting says whether the device seems to react just now. It is nil where
+	// time stands still between plays.
+	Reacting func(context.Context) bool
 	// Evidence writes what passed between the device and the network since the
 	// instant, as a pcapng file with a comment. It is nil where nothing watches
 	// that.
@@ -599,7 +602,7 @@ func (p *pass) sound(ctx context.Context, b *Bench, cue playback.Cue, words []pl
 		return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	}
 
-	sounding, err := b.Player.Play(playing, cue)
+	sounding, err := playUntilReaction(playing, b, cue, len(words))
 	if b.Now != nil {
 		b.silent = b.Now()
 	}

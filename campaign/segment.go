@@ -3,6 +3,8 @@ package campaign
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"wakefuzz/bench"
 	"wakefuzz/playback"
@@ -70,6 +72,37 @@ func (p *pass) playSound(ctx context.Context, number int, b *Bench, words []spok
 	}
 	told = len(verdicts)
 	return told, p.store(ctx, b, words[:told], attempts[:told])
+}
+
+// glance is how often the device is looked at while a segment sounds.
+const glance = 100 * time.Millisecond
+
+// playUntilReaction plays the cue, and where it has several words stops it once
+// the device seems to react, so that no more than a word or two are said to a
+// device that is busy. What is a reaction the rules say later: a sound that was
+// stopped for nothing costs time, and nothing else.
+func playUntilReaction(ctx context.Context, b *Bench, cue playback.Cue, words int) (playback.Sounding, error) {
+	if words < 2 || b.Reacting == nil {
+		return b.Player.Play(ctx, cue)
+	}
+	stop := make(chan struct{})
+	cue.Stop = stop
+	over, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for !b.Reacting(over) {
+			select {
+			case <-time.After(glance):
+			case <-over.Done():
+				return
+			}
+		}
+		close(stop)
+	})
+	sounding, err := b.Player.Play(ctx, cue)
+	cancel()
+	watching.Wait()
+	return sounding, err
 }
 
 // store stores what a sound told of its words, all of it or none, and looks after

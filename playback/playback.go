@@ -16,11 +16,15 @@ type Cue struct {
 	// varies anything between plays (start phase, noise) derives it from here
 	// alone, so that a resumed campaign equals an uninterrupted one.
 	Seed uint64
+	// Stop, when closed, ends the sound before its end, as soon as the player can:
+	// Sounding.Span says when. A player that is faster than any clock may sound
+	// the clip whole. It is nil where nothing stops the sound.
+	Stop <-chan struct{}
 }
 
 // Sounding is how a clip sounded.
 type Sounding struct {
-	// Span is from the first to after the last sample of the clip.
+	// Span is from the first to after the last sample of the clip that sounded.
 	Span bench.Span
 	// Phase is the delay that the player put before the clip, from the seed.
 	Phase time.Duration

@@ -68,7 +68,7 @@ func openHardware(ctx context.Context, spec campaign.Spec) (_ *campaign.Bench, e
 	if h.speaker, err = speaker.New(*spec.Bench.Player.Options.(*speaker.Options), h.clock); err != nil {
 		return nil, fmt.Errorf("bench.player: %w", err)
 	}
-	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: h.speaker.Facts(), Settle: h.settle, Now: h.clock.Now, Close: h.close}
+	b := &campaign.Bench{Player: h.speaker, Oracles: oracles, Facts: h.speaker.Facts(), Settle: h.settle, Now: h.clock.Now, Reacting: h.reacting, Close: h.close}
 	if h.traffic != nil {
 		b.Observed, b.Evidence = h.observed, h.evidence
 	}
@@ -155,6 +155,22 @@ func (h *hardware) dark(ctx context.Context, quiet time.Duration, deadline bench
 			return "", ctx.Err()
 		}
 	}
+}
+
+// reacting says whether the light is on, or, where nothing watches it, whether
+// the device has just sent as much as speech.
+func (h *hardware) reacting(ctx context.Context) bool {
+	now := h.clock.Now()
+	if h.light == nil {
+		quiet, err := h.traffic.Quiet(ctx, h.spec.Judge.Traffic.Burst.Window, 0)
+		return err == nil && !quiet
+	}
+	o, err := h.light.Observe(ctx, bench.Span{Start: now.Add(-glance), End: now})
+	if err != nil || o.Fault != bench.NoFault {
+		return false
+	}
+	spells := h.spec.Judge.Light.Spells(o)
+	return len(spells) > 0 && spells[len(spells)-1].End >= now.Add(-glance)
 }
 
 // observed is the traffic up to the instant, for the store.

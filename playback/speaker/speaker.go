@@ -245,7 +245,7 @@ func (s *Speaker) Play(ctx context.Context, cue playback.Cue) (playback.Sounding
 		return unmeasured("%s was not ready within %v: %v", s.device.Name, comeback, err)
 	}
 	clip := &sound{samples: amplify(cue.Clip, gain)}
-	requests, err = s.sound(ctx, clip, requests, next)
+	requests, err = s.sound(ctx, cue.Stop, clip, requests, next)
 	if err != nil {
 		s.drop()
 		return unmeasured("%s failed in the middle of the clip: %v", s.device.Name, err)
@@ -261,15 +261,15 @@ func (s *Speaker) Play(ctx context.Context, cue playback.Cue) (playback.Sounding
 	}
 	s.latency = s.buffers.latency(requests[begun:])
 	sounding.Span.Start = pace(requests[begun:]).Add(s.latency.middle() + length(first))
-	sounding.Span.End = sounding.Span.Start.Add(cue.Clip.Duration())
+	sounding.Span.End = sounding.Span.Start.Add(length(clip.handed.Load()))
 	return sounding, nil
 }
 
 // sound hands the clip over to the device, and adds what the device asked for
 // meanwhile, and until the clip has left, to the requests; next is the number
 // of the first of these. The error is that the device stands still. When ctx
-// ends the clip is broken off, and there is none.
-func (s *Speaker) sound(ctx context.Context, clip *sound, requests []request, next int64) ([]request, error) {
+// ends, or stop is closed, the clip is broken off, and there is none.
+func (s *Speaker) sound(ctx context.Context, stop <-chan struct{}, clip *sound, requests []request, next int64) ([]request, error) {
 	s.stream.sound.Store(clip)
 	defer s.stream.sound.Store(nil)
 	rest := s.buffers.held + s.buffers.hidden + aftermath
@@ -279,9 +279,9 @@ func (s *Speaker) sound(ctx context.Context, clip *sound, requests []request, ne
 		requests, next = s.stream.requests.since(next, requests)
 		last := requests[len(requests)-1]
 		switch {
-		case clip.over.Load() && clip.cancelled.Load():
+		case clip.over.Load() && ctx.Err() != nil:
 			return requests, nil
-		case clip.over.Load() && length(last.handed-clip.first.Load()-int64(len(clip.samples))) >= rest:
+		case clip.over.Load() && length(last.handed-clip.first.Load()-clip.handed.Load()) >= rest:
 			return requests, nil
 		case s.clock.Now().Sub(last.at) > standstill:
 			return requests, errStandstill
@@ -291,6 +291,9 @@ func (s *Speaker) sound(ctx context.Context, clip *sound, requests []request, ne
 		case <-cancelled:
 			clip.cancelled.Store(true)
 			cancelled = nil
+		case <-stop:
+			clip.cancelled.Store(true)
+			stop = nil
 		}
 	}
 }

@@ -453,6 +453,45 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// A clip that is stopped is measured, as far as it sounded, and fades out.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	sink := addSink(t, "stopped", pulse.Telephone)
+	clock := bench.NewClock()
+	s := open(t, "stopped", clock)
+	stop := record(t, sink, clock)
+	samples := make([]int16, 4*tts.SampleRate)
+	for i := range samples {
+		samples[i] = int16(8000 * math.Sin(float64(i)*2*math.Pi/160))
+	}
+	enough := make(chan struct{})
+	timer := time.AfterFunc(2*time.Second, func() { close(enough) })
+	defer timer.Stop()
+	sound, err := s.Play(t.Context(), playback.Cue{Clip: tts.Clip{Samples: samples}, Stop: enough})
+	if err != nil || sound.Fault != bench.NoFault {
+		t.Fatalf("Play returned %v, fault %q: %s", err, sound.Fault, sound.Detail)
+	}
+	recording := stop()
+	heard := 0
+	for i, sample := range recording.Samples {
+		at := recording.Start.Add(time.Duration(i) * time.Second / tts.SampleRate)
+		switch {
+		case sample == 0:
+		case at < sound.Span.Start.Add(-100*time.Millisecond) || at > sound.Span.End.Add(100*time.Millisecond):
+			t.Fatalf("it sounds %v after the end of its span", at.Sub(sound.Span.End))
+		default:
+			heard++
+		}
+	}
+	sounded := time.Duration(heard) * time.Second / tts.SampleRate
+	if off := (sounded - sound.Span.Duration()).Abs(); off > 50*time.Millisecond || sound.Span.Duration() > 3500*time.Millisecond {
+		t.Errorf("%v were heard of a clip that is said to have sounded for %v", sounded, sound.Span.Duration())
+	}
+	if sound, err := s.Play(t.Context(), playback.Cue{Clip: tts.Clip{Samples: samples[:tts.SampleRate]}}); err != nil || sound.Span.Duration() != time.Second {
+		t.Errorf("the next clip: %+v, %v", sound, err)
+	}
+}
+
 // ALSA needs no card to be tried: its plugin for PulseAudio is a device.
 func TestALSA(t *testing.T) {
 	sink := addSink(t, "behind-alsa", pulse.Telephone)

@@ -53,6 +53,7 @@ type sound struct {
 	faded   int  // how much of the fade has passed
 
 	first     atomic.Int64 // the stream's sample at which it begins; known once over
+	handed    atomic.Int64 // how many samples sounded; known once over
 	cancelled atomic.Bool  // it is to fade
 	over      atomic.Bool  // all of it was handed over
 }
@@ -71,14 +72,17 @@ func (s *sound) fill(out []byte, position int64) {
 		if fading {
 			s.faded++
 			if s.faded > fadeLength {
+				s.handed.Store(int64(s.next - 1))
 				s.next = len(s.samples)
-				break
+				s.over.Store(true)
+				return
 			}
 			sample = int16(int(sample) * (fadeLength - s.faded) / fadeLength)
 		}
 		binary.NativeEndian.PutUint16(out, uint16(sample))
 	}
-	if s.next == len(s.samples) {
+	if s.next == len(s.samples) && !s.over.Load() {
+		s.handed.Store(int64(s.next))
 		s.over.Store(true)
 	}
 }
