@@ -7,6 +7,7 @@ import (
 
 	"wakefuzz/bench"
 	"wakefuzz/results"
+	"wakefuzz/stats"
 	"wakefuzz/tts"
 )
 
@@ -25,44 +26,76 @@ type watch struct {
 	// blind are the oracles that did not see the last control wake the device,
 	// though it did.
 	blind map[string]bool
-	// unproven are the plays measured since the device last showed that it
-	// hears, be it in an earlier session.
-	unproven []results.Void
+	// hearing is what controls have shown so far, be it in an earlier session.
+	hearing
 	// restless counts plays in a row that the device spoiled.
 	restless int
 	// voided counts plays that were taken back.
 	voided int
 }
 
-// readUnproven reads from the store which plays no control has proven yet.
-func (r *Runner) readUnproven() ([]results.Void, error) {
+// hearing is what plays of the wake word show of the device.
+type hearing struct {
+	// unproven are the plays measured since the wake word last woke the device.
+	unproven []results.Void
+	// drift tells a device that hears less and less, of which single reactions are
+	// no proof; doubtful are the plays measured since the likeliest beginning of
+	// that.
+	drift    *stats.Cusum
+	doubtful []results.Void
+}
+
+func newHearing(c ControlsSpec) (hearing, error) {
+	drift, err := stats.NewCusum(c.Drift.Miss, c.Drift.Lost, c.Drift.Between)
+	return hearing{drift: drift}, err
+}
+
+// add counts a measured play, and reports whether the device drifts.
+func (h *hearing) add(play results.Void, control, reacted bool) (drifts bool) {
+	if control {
+		drifts = h.drift.Add(!reacted)
+		if h.drift.Since() == 0 {
+			h.doubtful = nil
+		}
+	}
+	if control && reacted {
+		h.unproven = nil
+	} else {
+		h.unproven = append(h.unproven, play)
+	}
+	if h.drift.Since() > 0 || !control {
+		h.doubtful = append(h.doubtful, play)
+	}
+	return drifts
+}
+
+// readHearing reads from the store what controls have shown.
+func (r *Runner) readHearing() (hearing, error) {
+	h, err := newHearing(r.Spec.Controls)
+	if err != nil {
+		return h, err
+	}
 	controls := map[results.TrialID]bool{}
 	for _, t := range r.Store.Trials() {
 		controls[t.ID] = t.Role == results.RolePositive
 	}
 	voids, err := r.Store.Voids()
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	void := map[results.Void]bool{}
 	for _, v := range voids {
 		void[results.Void{Play: v.Play, Number: v.Number}] = true
 	}
-	var unproven []results.Void
 	for a, err := range r.Store.Attempts() {
 		if err != nil {
-			return nil, err
+			return h, err
 		}
-		play := results.Void{Play: a.Play, Number: a.Number}
-		switch {
-		case a.State == bench.Unmeasured, void[play]:
-		case controls[a.Play.Trial] && a.State == bench.Reacted:
-			unproven = nil
-		default:
-			unproven = append(unproven, play)
+		if play := (results.Void{Play: a.Play, Number: a.Number}); a.State != bench.Unmeasured && !void[play] {
+			h.add(play, controls[a.Play.Trial], a.State == bench.Reacted)
 		}
 	}
-	return unproven, nil
+	return h, nil
 }
 
 // check looks after each play whether the device under test still hears. Where
@@ -77,10 +110,11 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 	if a.Fault != bench.FaultDevice {
 		p.restless = 0
 	}
-	if a.State != bench.Unmeasured {
-		p.unproven = append(p.unproven, results.Void{Play: a.Play, Number: a.Number})
-	}
 	control := j.trial.Role == results.RolePositive
+	drifts := false
+	if a.State != bench.Unmeasured {
+		drifts = p.add(results.Void{Play: a.Play, Number: a.Number}, control, a.State == bench.Reacted)
+	}
 	if control && p.control != j.trial.ID {
 		p.control, p.heard, p.woke, p.seen = j.trial.ID, false, false, map[string]bool{}
 	}
@@ -93,11 +127,14 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 		p.heard = true
 	}
 	if control && a.State == bench.Reacted {
-		p.woke, p.unproven = true, nil
+		p.woke = true
 	}
 	over := control && a.Play.Index == j.plays[len(j.plays)-1]
 	if over && p.woke {
 		p.compare(j.trial.Word)
+	}
+	if drifts {
+		p.unproven = p.doubtful
 	}
 	switch {
 	case over && p.heard && !p.woke:
@@ -111,9 +148,16 @@ func (p *pass) check(ctx context.Context, b *Bench, j spoken, a results.Attempt)
 		if err != nil {
 			return err
 		}
-		return p.await(ctx, b, a.Bench, fmt.Sprintf("%s; %d plays since it last did are void and will be played again", why, n))
+		return p.await(ctx, b, a.Bench, 1, fmt.Sprintf("%s; %d plays since it last did are void and will be played again", why, n))
+	case drifts:
+		why := fmt.Sprintf("%q wakes the device less and less often: %d of its plays in a row went wrong too often for a device that misses one in %.0f", j.trial.Word, p.drift.Since(), 1/p.Spec.Controls.Drift.Miss)
+		n, err := p.void(why)
+		if err != nil {
+			return err
+		}
+		return p.await(ctx, b, a.Bench, recovered, fmt.Sprintf("%s; %d plays since it began are void and will be played again", why, n))
 	case p.restless >= p.tolerance(j.trial):
-		return p.await(ctx, b, a.Bench, "the device does not come to rest: "+a.Detail)
+		return p.await(ctx, b, a.Bench, 1, "the device does not come to rest: "+a.Detail)
 	default:
 		return nil
 	}
@@ -153,7 +197,8 @@ func (p *pass) void(why string) (int, error) {
 		return 0, err
 	}
 	p.voided += n
-	p.unproven = nil
+	p.unproven, p.doubtful = nil, nil
+	p.drift.Reset()
 	return n, nil
 }
 
@@ -177,9 +222,15 @@ func (p *pass) takeBack(back []results.Void, why string) error {
 	return nil
 }
 
+// recovered is how many plays of the wake word in a row have to wake a device
+// that drifted before the campaign goes on. One that hears four in ten does so by
+// chance once in ten thousand times, and one that misses one in twenty in six of
+// ten tries.
+const recovered = 10
+
 // await says why the campaign pauses, and plays the wake word now and then
-// until it wakes the device, or the run is to stop.
-func (p *pass) await(ctx context.Context, b *Bench, number int, why string) error {
+// until it wakes the device so often in a row, or the run is to stop.
+func (p *pass) await(ctx context.Context, b *Bench, number, times int, why string) error {
 	p.Note("%s; trying every %v until the device hears", why, p.Spec.Controls.Retry)
 	p.Log.Warn("campaign pauses", "reason", why)
 	p.restless = 0
@@ -187,16 +238,25 @@ func (p *pass) await(ctx context.Context, b *Bench, number int, why string) erro
 	waiting, cancel := p.untilStop(ctx)
 	defer cancel()
 	clip, err := p.Speak(waiting, tts.Utterance{Text: p.Spec.WakeWord, Voice: p.Spec.Voices[0]})
-	for woke := false; !woke; {
+	for woken := 0; woken < times; {
 		if waiting.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			return err
 		}
+		pause := p.Spec.Controls.Retry
+		if woken > 0 {
+			pause = 0 // it comes to rest before each play anyway
+		}
 		select {
-		case <-time.After(p.Spec.Controls.Retry):
-			woke, err = p.probe(waiting, b, number, clip)
+		case <-time.After(pause):
+			var woke bool
+			if woke, err = p.probe(waiting, b, number, clip); woke {
+				woken++
+			} else {
+				woken = 0
+			}
 		case <-waiting.Done():
 		}
 	}

@@ -3,6 +3,7 @@ package campaign_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -139,6 +140,67 @@ func TestDeafDeviceIsWaitedFor(t *testing.T) {
 				t.Errorf("voids %v, %v", voids, err)
 			}
 		})
+	}
+}
+
+// A device that hears less and less still reacts to most controls. That is
+// noticed too, the plays since it began are void, and the campaign waits until the
+// device is well.
+func TestDriftIsNoticed(t *testing.T) {
+	night := func(d *device) *rig {
+		spec := parse(t, physicalSpec)
+		spec.Protocol.Plays = 3
+		r := &rig{t: t, dir: t.TempDir(), spec: spec}
+		store, err := campaign.Create(r.dir, r.spec, wake, screenedWords(), "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.use(store)
+		r.screening()
+		r.OpenBench = func(int) (*campaign.Bench, error) {
+			return &campaign.Bench{Player: d, Oracles: []oracle.Oracle{d}, Settle: d.settle, Close: func() error { return nil }}, nil
+		}
+		return r
+	}
+	whole := night(new(device))
+	whole.run()
+
+	repaired := false
+	lots := rand.New(rand.NewPCG(1, 2))
+	d := &device{deaf: func(play int) bool {
+		worse := min(0.6, float64(play-60)/100) // it misses more and more, up to six in ten
+		return !repaired && lots.Float64() < worse
+	}}
+	r := night(d)
+	var notes []string
+	r.Note = func(format string, args ...any) {
+		notes = append(notes, fmt.Sprintf(format, args...))
+		repaired = repaired || strings.Contains(notes[len(notes)-1], "less and less often")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if standing, err := r.Run(t.Context()); err != nil || !standing.Over() {
+			t.Errorf("%+v, error %v", standing, err)
+		}
+	})
+	if !repaired {
+		t.Fatalf("nobody noticed: %q", notes)
+	}
+	voids, err := r.store.Voids()
+	if err != nil || len(voids) < 10 {
+		t.Errorf("%d plays were taken back, %v", len(voids), err)
+	}
+	// What is left is at most what was missed before the likeliest beginning.
+	wrong := 0
+	for _, row := range r.report().Words {
+		if row.Reacted < int(3*screenedRates[row.Trial.Word]) {
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%d words have a wrong no", wrong)
+	}
+	if len(notes) > 8 {
+		t.Errorf("notes %q", notes)
 	}
 }
 

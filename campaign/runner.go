@@ -179,7 +179,7 @@ func (r *Runner) Run(ctx context.Context) (Standing, error) {
 			}
 			pass := pass{Runner: r, session: session, progress: progress, score: score, evidence: evidence, watch: watch{blind: blind}}
 			if r.Spec.Bench.Physical() {
-				if pass.unproven, err = r.readUnproven(); err != nil {
+				if pass.hearing, err = r.readHearing(); err != nil {
 					return score.standing, err
 				}
 			}

@@ -22,6 +22,7 @@ import (
 	"wakefuzz/phoneme"
 	"wakefuzz/protocol"
 	"wakefuzz/results"
+	"wakefuzz/stats"
 	"wakefuzz/tts"
 	"wakefuzz/wordlists"
 )
@@ -256,9 +257,23 @@ type ControlsSpec struct {
 	// the wake word. They are spread over the batch, with as many plays as its
 	// words.
 	Negatives int `yaml:"negatives"`
+	// Drift is when a device that hears less and less raises an alarm.
+	Drift DriftSpec `yaml:"drift"`
 	// Retry is how long a campaign waits, once the wake word no longer wakes
 	// the device, before it plays it again.
 	Retry time.Duration `yaml:"retry"`
+}
+
+// DriftSpec is when plays of the wake word say that a device hears less than it
+// did, though it still reacts now and then: a sequential test, see stats.Cusum.
+type DriftSpec struct {
+	// Miss is the share of them that a device which is well may miss, and Lost the
+	// share from which on it should be noticed.
+	Miss float64 `yaml:"miss"`
+	Lost float64 `yaml:"lost"`
+	// Between is how many plays of the wake word there are on average between two
+	// false alarms, of a device that misses the share Miss.
+	Between float64 `yaml:"between"`
 }
 
 // JudgeSpec is the judge section of a spec.
@@ -298,7 +313,7 @@ func Default() Spec {
 			Pace:   PaceSpec{Kind: PaceSettled, Rest: 10 * time.Second, Stretch: PaperStretch},
 		},
 		Bench:    BenchSpec{Settle: SettleSpec{Quiet: 2 * time.Second, Limit: 30 * time.Second}},
-		Controls: ControlsSpec{Plays: 3, Retry: 30 * time.Second},
+		Controls: ControlsSpec{Plays: 3, Drift: DriftSpec{Miss: 0.05, Lost: 0.4, Between: 10000}, Retry: 30 * time.Second},
 		Evidence: EvidenceSpec{Quiet: 20, LimitMB: 500},
 		Judge: JudgeSpec{
 			Engine:  engine.DefaultRule(),
@@ -548,8 +563,13 @@ func (c ControlsSpec) validate() error {
 		return fmt.Errorf("plays: %d is not between 1 and 100", c.Plays)
 	case c.Negatives < 0 || c.Negatives > 1000:
 		return fmt.Errorf("negatives: %d is not between 0 and 1000", c.Negatives)
+	case c.Drift.Between > 1e9:
+		return fmt.Errorf("drift.between: %g is more plays than there are in a campaign", c.Drift.Between)
 	case c.Retry < time.Second:
 		return fmt.Errorf("retry: %v is shorter than a second", c.Retry)
+	}
+	if _, err := stats.NewCusum(c.Drift.Miss, c.Drift.Lost, c.Drift.Between); err != nil {
+		return fmt.Errorf("drift: %w", err)
 	}
 	return nil
 }
