@@ -86,7 +86,7 @@ type BenchSpec struct {
 	// hardware.
 	Settle SettleSpec `yaml:"settle"`
 	// Workers is how many software benches run side by side; 0 means one for
-	// each processor. With hardware there is one.
+	// each processor, or one for a server. With hardware there is one.
 	Workers int `yaml:"workers"`
 }
 

@@ -11,6 +11,7 @@ import (
 	"wakefuzz/campaign"
 	"wakefuzz/oracle"
 	"wakefuzz/oracle/engine/openwakeword"
+	"wakefuzz/oracle/engine/wyoming"
 	"wakefuzz/oracle/light"
 	"wakefuzz/oracle/light/gpiocdev"
 	"wakefuzz/oracle/light/rpio"
@@ -31,6 +32,10 @@ import (
 var drivers = campaign.Drivers{
 	"openwakeword": {Kind: campaign.KindEngine, Options: func() campaign.Options {
 		o := openwakeword.DefaultOptions()
+		return &o
+	}},
+	"wyoming": {Kind: campaign.KindEngine, Scoreless: true, Options: func() campaign.Options {
+		o := wyoming.DefaultOptions()
 		return &o
 	}},
 	"speaker": {Kind: campaign.KindPlayer, Options: func() campaign.Options {
@@ -72,6 +77,12 @@ func (a *app) openBench(ctx context.Context, spec campaign.Spec) func(int) (*cam
 				return nil, fmt.Errorf("bench.engine: %w", err)
 			}
 			return &campaign.Bench{Player: e, Oracles: []oracle.Oracle{e}, Facts: e.Facts(), Close: e.Close}, nil
+		case *wyoming.Options:
+			e, err := wyoming.New(ctx, *o)
+			if err != nil {
+				return nil, fmt.Errorf("bench.engine: %w", err)
+			}
+			return &campaign.Bench{Player: e, Oracles: []oracle.Oracle{e}, Facts: e.Facts(), Close: e.Close}, nil
 		default:
 			return nil, fmt.Errorf("bench.engine: no such driver: %s", spec.Bench.Engine.Name)
 		}
@@ -100,6 +111,8 @@ func workers(spec campaign.Spec) int {
 		return 1
 	case spec.Bench.Workers > 0:
 		return spec.Bench.Workers
+	case spec.Bench.Engine.Name == "wyoming":
+		return 1 // one server; and what it hears of several clients may depend on all
 	default:
 		return runtime.NumCPU()
 	}
