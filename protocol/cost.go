@@ -144,8 +144,13 @@ func (s sweep) Cost(f Facts) Cost {
 func (b *bill) screen(words, hits float64, perSegment, alone int) float64 {
 	reactions := hits * b.Rate
 	suspects := b.segments(words, float64(perSegment), reactions)
-	b.alone(suspects*float64(alone), reactions*float64(alone)*b.Rate)
-	return reactions * b.once(alone)
+	confirmed := reactions * b.once(alone)
+	plays := (suspects - reactions) * float64(alone)
+	if b.Rate > 0 {
+		plays += confirmed / b.Rate // until the first reaction
+	}
+	b.alone(plays, confirmed)
+	return confirmed
 }
 
 // finish adds the last stage.

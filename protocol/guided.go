@@ -23,8 +23,8 @@ type GuidedOptions struct {
 	// Segment is how many words are played back to back, as in a sweep; 1 plays
 	// each by itself.
 	Segment int `yaml:"segment,omitempty"`
-	// Alone is how often a word is played by itself before it goes to the last
-	// stage: a suspect, or each word where there are no segments.
+	// Alone is how often a suspect of a segment is played by itself at most, as
+	// in a sweep.
 	Alone int `yaml:"alone,omitempty"`
 	// Stop ends the search after so many words of which none was confirmed; 0
 	// only when Words are played.
@@ -168,9 +168,9 @@ func nearness(distance float64) float64 { return math.Exp(-distance / reach) }
 func distance(nearness float32) float64 { return -reach * math.Log(float64(nearness)) }
 
 func (g *guided) Next(done []Done) Batch {
-	all := g.standings(done)
+	all := g.standings(done, g.Alone)
 	batch := g.finish(g.last, all)
-	batch = append(batch, g.confirm(g.Alone, all)...)
+	batch = append(batch, g.confirm(all)...)
 	fresh := g.fresh(done, all)
 	if g.Segment > 1 {
 		fresh = segments(fresh, g.Segment)
@@ -225,11 +225,7 @@ func (g *guided) fresh(done []Done, all []standing) []Item {
 	chosen := make(map[int]bool)
 	take := func(i int, why string) {
 		chosen[i] = true
-		item := Item{Candidate: g.candidates[i], Stage: StageScreen, Plays: 1, Why: why}
-		if g.Segment == 1 {
-			item.Plays = g.Alone
-		}
-		items = append(items, item)
+		items = append(items, Item{Candidate: g.candidates[i], Stage: StageScreen, Plays: 1, Why: why})
 	}
 	best := left - int(math.Round(g.Explore*float64(left)))
 	for _, i := range open[:min(best, len(open))] {
@@ -347,8 +343,8 @@ func (g *guided) Cost(f Facts) Cost {
 	if g.Segment > 1 {
 		hits = b.screen(float64(words), hits, g.Segment, g.Alone)
 	} else {
-		b.alone(float64(words*g.Alone), hits*float64(g.Alone)*f.Rate)
-		hits *= f.once(g.Alone)
+		b.alone(float64(words), hits*f.Rate)
+		hits *= f.Rate
 	}
 	b.finish(hits, g.last)
 	cost := b.cost(words*(mostLooks*(1+g.Alone)+g.last.Plays), g.candidates)

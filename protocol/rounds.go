@@ -71,7 +71,7 @@ func (r rounds) Next(done []Done) Batch {
 			}
 		}
 	}
-	all := r.standings(done[len(r.Screens):])
+	all := r.standings(done[len(r.Screens):], 1)
 	for _, c := range alive {
 		all[r.place[c.key()]].confirmed = true
 	}

@@ -12,8 +12,10 @@ type standing struct {
 	inSegments int // how often it was played in a segment
 	alone      int // how often it was asked to be played alone, to screen it
 	screened   Result
-	// suspect: it may have been what the device reacted to in a segment.
-	suspect bool
+	// suspect: it may have been what the device reacted to in a segment. It has
+	// been tried alone so often since then, and so often without a reaction.
+	suspect      bool
+	tried, quiet int
 	// confirmed: it goes to the last stage.
 	confirmed bool
 	asked     int // plays of the last stage
@@ -23,7 +25,7 @@ type standing struct {
 // looks is how often a candidate was played to screen it, measured or not.
 func (s standing) looks() int { return s.inSegments + s.alone }
 
-func (s *standing) add(item Item, r Result) {
+func (s *standing) add(item Item, r Result, alone int) {
 	switch {
 	case item.Stage == StageLast:
 		s.asked += item.Plays
@@ -31,15 +33,19 @@ func (s *standing) add(item Item, r Result) {
 		s.last.Quiet += r.Quiet
 	case item.Segment > 0:
 		s.inSegments++
-		s.suspect = r.Reacted > 0
+		s.suspect, s.tried, s.quiet = r.Reacted > 0, 0, 0
 		s.screened.Quiet += r.Quiet
 	default:
 		s.alone += item.Plays
+		s.tried += item.Plays
+		s.quiet += r.Quiet
 		s.screened.Reacted += r.Reacted
 		s.screened.Quiet += r.Quiet
-		// What could not be measured is not a no: a suspect remains one.
-		s.confirmed = s.confirmed || r.Reacted > 0 || s.suspect && r.Measured() == 0
-		s.suspect = false
+		if s.suspect && s.tried >= alone && s.quiet == 0 {
+			s.confirmed = true // what could not be measured is not a no
+		}
+		s.confirmed = s.confirmed || r.Reacted > 0
+		s.suspect = s.suspect && !s.confirmed && s.tried < alone
 	}
 }
 
@@ -60,9 +66,9 @@ func newRoster(candidates []Candidate) roster {
 	return r
 }
 
-// standings are those of all candidates. A batch of other candidates is the
-// caller's error.
-func (r roster) standings(done []Done) []standing {
+// standings are those of all candidates, where suspects are tried alone so often
+// at most. A batch of other candidates is the caller's error.
+func (r roster) standings(done []Done, alone int) []standing {
 	all := make([]standing, len(r.candidates))
 	for _, d := range done {
 		d.check()
@@ -71,7 +77,7 @@ func (r roster) standings(done []Done) []standing {
 			if !known {
 				panic(fmt.Sprintf("protocol: %q in voice %q is no candidate", item.Word.Text, item.Voice))
 			}
-			all[place].add(item, d.Results[i])
+			all[place].add(item, d.Results[i], alone)
 		}
 	}
 	return all
@@ -91,12 +97,13 @@ func (r roster) finish(last Last, all []standing) Batch {
 	return batch
 }
 
-// confirm is the suspects, each to be played alone.
-func (r roster) confirm(plays int, all []standing) Batch {
+// confirm is the suspects, each to be played alone. A play at a time, and each in
+// a batch of its own: what reacts to the first needs no second.
+func (r roster) confirm(all []standing) Batch {
 	var batch Batch
 	for i, s := range all {
 		if s.suspect {
-			batch = append(batch, Item{Candidate: r.candidates[i], Stage: StageScreen, Plays: plays})
+			batch = append(batch, Item{Candidate: r.candidates[i], Stage: StageScreen, Plays: 1})
 		}
 	}
 	return batch

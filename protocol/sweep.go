@@ -19,13 +19,13 @@ type SweepOptions struct {
 	// Batch is how many words of a pass are played before what they drew is
 	// followed up.
 	Batch int `yaml:"batch,omitempty"`
-	// Alone is how often a suspect is played by itself. It goes to the last
-	// stage if the device reacts at least once.
+	// Alone is how often a suspect is played by itself at most. The first
+	// reaction sends it to the last stage.
 	Alone int `yaml:"alone,omitempty"`
 }
 
-// WithDefaults fills in what is left out: one pass, segments of about a minute,
-// batches of about three quarters of an hour, suspects alone three times.
+// WithDefaults fills in what is left out: one pass, segments of a little over a
+// minute, batches of about half an hour, suspects alone three times.
 //
 // A word that reacts to half of its plays passes three plays alone seven times
 // in eight, and one play every second time. There are few suspects, so that
@@ -33,7 +33,7 @@ type SweepOptions struct {
 func (o SweepOptions) WithDefaults() SweepOptions {
 	return SweepOptions{
 		Passes:  cmp.Or(o.Passes, 1),
-		Segment: cmp.Or(o.Segment, 60),
+		Segment: cmp.Or(o.Segment, 100),
 		Batch:   cmp.Or(o.Batch, 3000),
 		Alone:   cmp.Or(o.Alone, 3),
 	}
@@ -81,9 +81,9 @@ type sweep struct {
 }
 
 func (s sweep) Next(done []Done) Batch {
-	all := s.standings(done)
+	all := s.standings(done, s.Alone)
 	batch := s.finish(s.last, all)
-	batch = append(batch, s.confirm(s.Alone, all)...)
+	batch = append(batch, s.confirm(all)...)
 	return append(batch, segments(s.fresh(all), s.Segment)...)
 }
 
