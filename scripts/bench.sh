@@ -73,7 +73,7 @@ bench() {
 		tee -a "$work/output" | grep -vE '^((goos|goarch|pkg|cpu):|PASS$|Benchmark[^[:space:]]*$)'
 }
 
-packages=(oracle/engine/openwakeword results tts/flite tts/espeak tts wordlists campaign capture analysis)
+packages=(oracle/engine/openwakeword results tts/flite tts/espeak tts wordlists campaign capture analysis stats)
 go test -c -o "$work/" "${packages[@]/#/./}"
 go build -o "$work/benchtable" ./scripts/benchtable
 
@@ -94,6 +94,8 @@ bench oracle/engine/openwakeword '^BenchmarkBeside' -test.benchtime "${rounds}x"
 bench capture '^BenchmarkRead$' -test.count "$rounds"
 bench analysis '^Benchmark(Analysis|BesideNumpy)$' -test.benchtime "${rounds}x"
 bench campaign '^BenchmarkCampaign$' -test.benchtime 1x
+# No measurement: what docs/statistics.md promises, in as many campaigns as it says.
+(cd stats && "$work/stats.test" -test.run '^TestCampaigns$' -campaigns 10000 -test.v)
 
 printf '\n%d processors (%s), %s, stores on %s; load average %s before, %s after\n\n' \
 	"$(nproc)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \

@@ -2,6 +2,7 @@
 // of proportions, rates, rank correlations and areas under curves, exact tests,
 // the control of false discoveries, and an alarm for what drifts. All of it is
 // pure, and checked against scipy and statsmodels (scripts/stats-golden.py).
+// docs/statistics.md says which question of a campaign each of them answers.
 //
 // Intervals are two-sided, of 95 % where no level is asked for. A number that
 // can't be had, such as a mean of nothing, is stated by each function; none of
