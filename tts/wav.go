@@ -1,6 +1,7 @@
 package tts
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -102,14 +103,32 @@ func parseFormat(b []byte) (*wavFormat, error) {
 	switch {
 	case code != wavFormatPCM || bits != 16:
 		return nil, fmt.Errorf("wav: format %d with %d bits, only PCM (1) with 16 bits is read", code, bits)
-	case channels != 1 && channels != 2:
-		return nil, fmt.Errorf("wav: %d channels, only mono and stereo are read", channels)
-	case rate < minWAVRate || rate > maxWAVRate:
-		return nil, fmt.Errorf("wav: %d samples per second, only %d to %d are read", rate, minWAVRate, maxWAVRate)
 	case align != 2*channels:
 		return nil, fmt.Errorf("wav: %d bytes per frame of %d channels of 16 bits", align, channels)
 	}
-	return &wavFormat{channels: channels, rate: int(rate)}, nil
+	f := wavFormat{channels: channels, rate: int(rate)}
+	return &f, f.validate()
+}
+
+func (f wavFormat) validate() error {
+	switch {
+	case f.channels != 1 && f.channels != 2:
+		return fmt.Errorf("wav: %d channels, only mono and stereo are read", f.channels)
+	case f.rate < minWAVRate || f.rate > maxWAVRate:
+		return fmt.Errorf("wav: %d samples per second, only %d to %d are read", f.rate, minWAVRate, maxWAVRate)
+	}
+	return nil
+}
+
+// DecodePCM makes a clip of sound without a header: signed 16-bit little-endian
+// samples, mono or stereo, at any rate that [DecodeWAV] reads. A sound longer
+// than [MaxDuration] is an error.
+func DecodePCM(raw []byte, rate, channels int) (Clip, error) {
+	f := wavFormat{channels: channels, rate: rate}
+	if err := f.validate(); err != nil {
+		return Clip{}, err
+	}
+	return f.decode(bytes.NewReader(raw), streamingSize)
 }
 
 // decode reads the body of a data chunk of the given nominal size.

@@ -12,6 +12,7 @@ import (
 
 	"wakefuzz/tts"
 	"wakefuzz/tts/google"
+	"wakefuzz/tts/wyoming"
 )
 
 // config is what belongs to a machine and its owner rather than to a campaign.
@@ -25,6 +26,8 @@ type config struct {
 	Synthesis synthesisConfig `yaml:"synthesis"`
 	// Google is where the Google voices are reached.
 	Google google.Options `yaml:"google"`
+	// Wyoming is where the voices of a Wyoming server are reached.
+	Wyoming wyoming.Options `yaml:"wyoming"`
 	// Prices are US dollars per million characters, by voice family or voice.
 	// They go before the list prices.
 	Prices google.Prices `yaml:"prices"`

@@ -24,6 +24,7 @@ import (
 	"wakefuzz/tts/festival"
 	"wakefuzz/tts/flite"
 	"wakefuzz/tts/google"
+	wyomingtts "wakefuzz/tts/wyoming"
 )
 
 // This file is the one place that names drivers.
@@ -59,6 +60,7 @@ var synthesizers = map[string]func(context.Context, config) (tts.Synthesizer, er
 	"flite":     func(ctx context.Context, _ config) (tts.Synthesizer, error) { return flite.New(ctx) },
 	"espeak-ng": func(ctx context.Context, _ config) (tts.Synthesizer, error) { return espeak.New(ctx) },
 	"festival":  func(ctx context.Context, _ config) (tts.Synthesizer, error) { return festival.New(ctx) },
+	"wyoming":   func(_ context.Context, c config) (tts.Synthesizer, error) { return wyomingtts.New(c.Wyoming) },
 	"google": func(ctx context.Context, c config) (tts.Synthesizer, error) {
 		return google.New(ctx, c.Google)
 	},

@@ -31,6 +31,8 @@ type Options struct {
 	// Voice speaks the suite's words. It is one whose rate, pitch and volume can
 	// be changed; the suite sets them itself.
 	Voice tts.Voice
+	// Fixed says that the voice has one pace and one pitch. It must refuse others.
+	Fixed bool
 	// Phones says whether the voice can speak phones. One that can't must say so.
 	Phones bool
 	// Voices is how many of the listed voices are heard, spread over the list; 0
@@ -317,6 +319,13 @@ func (s suite) voices(t *testing.T) {
 
 func (s suite) rate(t *testing.T) {
 	const text = "extraordinary"
+	if s.o.Fixed {
+		s.refuses(t, func(v *tts.Voice) { v.Rate = 0.7 }, func(v *tts.Voice) { v.Rate = 1.5 }, func(v *tts.Voice) { v.Rate = math.NaN() })
+		if usual := s.say(t, text, func(v *tts.Voice) { v.Rate = 1 }); usual.Sum() != s.say(t, text).Sum() {
+			t.Error("rate 1 sounds different from no rate")
+		}
+		return
+	}
 	slow := s.say(t, text, func(v *tts.Voice) { v.Rate = 0.7 })
 	plain := s.say(t, text)
 	usual := s.say(t, text, func(v *tts.Voice) { v.Rate = 1 })
@@ -336,8 +345,24 @@ func (s suite) rate(t *testing.T) {
 	}
 }
 
+// refuses: the voice has no such settings, and says so.
+func (s suite) refuses(t *testing.T, changes ...func(*tts.Voice)) {
+	t.Helper()
+	for _, change := range changes {
+		v := s.o.Voice
+		change(&v)
+		if _, err := s.s.Synthesize(t.Context(), tts.Utterance{Text: "alexa", Voice: v}); !errors.Is(err, tts.ErrVoice) {
+			t.Errorf("%s: error %v, want ErrVoice", v, err)
+		}
+	}
+}
+
 func (s suite) pitch(t *testing.T) {
 	const text = "no no no"
+	if s.o.Fixed {
+		s.refuses(t, func(v *tts.Voice) { v.Pitch = -4 }, func(v *tts.Voice) { v.Pitch = 4 }, func(v *tts.Voice) { v.Pitch = math.NaN() })
+		return
+	}
 	low := s.say(t, text, func(v *tts.Voice) { v.Pitch = -4 })
 	plain := s.say(t, text)
 	high := s.say(t, text, func(v *tts.Voice) { v.Pitch = 4 })

@@ -186,9 +186,15 @@ func (p Program) Speak(ctx context.Context, u tts.Utterance, stdin string, args 
 	if err != nil {
 		return tts.Clip{}, fmt.Errorf("speak %q: %s wrote no usable sound: %w", u, p.name, err)
 	}
+	return Finish(p.name, u, c)
+}
+
+// Finish gives what an engine made of u the gain that u asks for. It refuses a
+// clip without sound, as [tts.ErrUnspeakable].
+func Finish(engine string, u tts.Utterance, c tts.Clip) (tts.Clip, error) {
 	top := peak(c)
 	if top < silence {
-		return tts.Clip{}, fmt.Errorf("%w: %s makes no sound of %q", tts.ErrUnspeakable, p.name, u)
+		return tts.Clip{}, fmt.Errorf("%w: %s makes no sound of %q", tts.ErrUnspeakable, engine, u)
 	}
 	if u.Voice.Volume != 0 {
 		// As loud as asked for, or as it can be without clipping.
