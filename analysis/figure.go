@@ -144,8 +144,8 @@ func (p panel) plot(top float64, named, labelled bool) *plot.Plot {
 	out.X.Tick.Marker = rounds{}
 	top *= 1.3
 	marks := markHeight * float64(len(p.detectors)) / float64(ratesHeight)
-	out.Y.Min, out.Y.Max = leastRate, top*math.Pow(top/leastRate, marks)
-	out.Y.Scale = plot.LogScale{}
+	// The plot's own axis is even: on a logarithmic one gonum leaves the wrong room.
+	out.Y.Min, out.Y.Max = math.Log10(leastRate), math.Log10(top*math.Pow(top/leastRate, marks))
 	out.Y.Tick.Marker = decades{top}
 	out.Add(picture{p, per, top})
 	return out
@@ -187,12 +187,13 @@ func (rounds) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// decades are ticks at powers of ten, up to a value.
+// decades are ticks at powers of ten from leastRate up to a value, of an axis of
+// logarithms.
 type decades struct{ most float64 }
 
-func (d decades) Ticks(low, _ float64) []plot.Tick {
+func (d decades) Ticks(_, _ float64) []plot.Tick {
 	var ticks []plot.Tick
-	for v, i := low, 0; v <= d.most; v, i = v*10, i+1 {
+	for v := float64(leastRate); v <= d.most; v *= 10 {
 		label := ""
 		switch {
 		case v >= 1e9:
@@ -204,7 +205,7 @@ func (d decades) Ticks(low, _ float64) []plot.Tick {
 		default:
 			label = fmt.Sprintf("%.0f", v)
 		}
-		ticks = append(ticks, plot.Tick{Value: v, Label: label})
+		ticks = append(ticks, plot.Tick{Value: math.Log10(v), Label: label})
 	}
 	return ticks
 }
@@ -218,12 +219,13 @@ type picture struct {
 
 // Plot draws it.
 func (p picture) Plot(c draw.Canvas, plt *plot.Plot) {
-	x, y := plt.Transforms(&c)
+	x, logarithm := plt.Transforms(&c)
+	y := func(v float64) vg.Length { return logarithm(math.Log10(v)) }
 	at := func(d time.Duration) vg.Length {
 		return min(max(x(d.Seconds()/p.per), c.Min.X), c.Max.X)
 	}
 	for _, tick := range plt.Y.Tick.Marker.Ticks(plt.Y.Min, plt.Y.Max)[1:] {
-		c.StrokeLine2(draw.LineStyle{Color: figure.Grid, Width: 0.4}, c.Min.X, y(tick.Value), c.Max.X, y(tick.Value))
+		c.StrokeLine2(draw.LineStyle{Color: figure.Grid, Width: 0.4}, c.Min.X, logarithm(tick.Value), c.Max.X, logarithm(tick.Value))
 	}
 	row := (c.Max.Y - y(p.top)) / vg.Length(max(1, len(p.detectors)))
 	for i, name := range p.detectors {
