@@ -114,8 +114,7 @@ type Direction uint8
 
 // The directions.
 const (
-	// Unknown is the direction where the source was told no device, and both
-	// ends have the same address.
+	// Unknown is the direction where both ends have the same address.
 	Unknown Direction = iota
 	// Outgoing packets are sent by the device.
 	Outgoing

@@ -92,6 +92,8 @@ func (d *decoder) finish(f *Frame, p *parsed, packet *Packet) verdict {
 		from, to = p.srcIP, p.dstIP
 	}
 	switch own := d.device.raw(); {
+	case string(from) == string(own) && string(to) == string(own):
+		packet.Direction, packet.Peer = Unknown, d.device
 	case string(from) == string(own):
 		packet.Direction = Outgoing
 		packet.Peer.set(either(p.dstIP, p.dstMAC))

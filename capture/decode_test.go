@@ -227,6 +227,19 @@ func TestWithoutADevice(t *testing.T) {
 	}
 }
 
+// TestBothEnds reads a capture whose addresses were taken out: which way a packet
+// went is unknown, whether or not the one address is named.
+func TestBothEnds(t *testing.T) {
+	nobody := capturetest.Host{MAC: "00:00:00:00:00:00", IP4: "0.0.0.0"}
+	for _, name := range []string{"", nobody.MAC, nobody.IP4} {
+		device, _ := capture.ParseAddress(name)
+		packets, _, err := read(t, pcapFile(1, frames(capturetest.Frame(nobody, nobody, capturetest.TCP, 9))...), device)
+		if err != nil || len(packets) != 1 || packets[0].Direction != capture.Unknown || packets[0].Peer != packets[0].Device {
+			t.Errorf("device %q: %+v, %v", name, packets, err)
+		}
+	}
+}
+
 // TestAllDevicesAgreeWithEach reads a busy network's capture without a device,
 // and holds each device's packets to what a source that was told of it gives.
 func TestAllDevicesAgreeWithEach(t *testing.T) {

@@ -109,7 +109,7 @@ func (c counted) notes() []string {
 	if !c.undirected {
 		return nil
 	}
-	return []string{"the packets have no direction, so what the device was sent counts as if it had sent it; name the device to mend that"}
+	return []string{"the packets have no direction, as both ends bear the same address: what the device was sent counts as if it had sent it"}
 }
 
 // recent is how many bytes passed when, for as far back as is needed. Packets

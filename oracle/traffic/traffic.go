@@ -22,7 +22,7 @@
 // The rules look at outgoing packets, but for the VolumeRule. The paper's rules
 // for plays don't count packets of unknown direction: an answer that streams in
 // would pass for speech that streams out. A recorder always knows the direction;
-// only a file that is read without naming the device leaves it open. Scanners
+// only a file whose addresses were taken out leaves it open. Scanners
 // and the CalibratedRule make do with such files, and count all that isn't known
 // to come in.
 //
