@@ -22,6 +22,8 @@ const (
 	slotLength = 100 * time.Millisecond
 	slotCap    = 3200 // bytes
 	pacedSlots = 30
+	// audioSlot is what a slot holds at the paper's rate of audio, 23 kbit/s.
+	audioSlot = 288
 
 	// PacedWindow is the window over which paced bytes are summed.
 	PacedWindow = pacedSlots * slotLength
@@ -34,7 +36,9 @@ type pacer struct {
 	slot  int64 // the present one, counted from the clock's origin
 	raw   int64 // its bytes
 	slots [pacedSlots]int32
-	sum   int32 // of slots, of which the present one is not a part yet
+	// Of slots, of which the present one is not a part yet:
+	sum   int32
+	audio int // how many hold audioSlot or more
 }
 
 // slotOf is the slot of an instant.
@@ -65,6 +69,12 @@ func (p *pacer) next() int32 {
 	i := place(p.slot)
 	capped := int32(min(p.raw, slotCap))
 	p.sum += capped - p.slots[i]
+	if p.slots[i] >= audioSlot {
+		p.audio--
+	}
+	if capped >= audioSlot {
+		p.audio++
+	}
 	p.slots[i] = capped
 	p.raw = 0
 	p.slot++
