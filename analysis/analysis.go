@@ -78,8 +78,8 @@ type Span struct {
 type Report struct {
 	// Start is the time of the capture's first packet, or the zero Time of none.
 	Start time.Time
-	// Length is the time from there to the last packet. Where the clock was set,
-	// it may be negative.
+	// Length is the time from there to the packet with the latest time, which is
+	// the last one unless the clock was set back.
 	Length time.Duration
 	// Watched is for how long the capture was at work, without its silences.
 	Watched time.Duration
@@ -341,7 +341,7 @@ func (t *Traffic) add(p *capture.Packet, at time.Duration) {
 func (a *Analyzer) Report() Report {
 	report := Report{
 		Start:   a.clock.origin,
-		Length:  a.clock.stamp,
+		Length:  a.clock.farthest,
 		Watched: a.clock.watched,
 		Notes:   a.clock.notes(),
 	}

@@ -241,6 +241,9 @@ func TestClockJumps(t *testing.T) {
 					t.Errorf("it is found at %v", a.Start)
 				}
 			}
+			if want := max(595*time.Second, 20*time.Minute+c.step-4*time.Second); report.Length != want {
+				t.Errorf("it is %v long, not %v", report.Length, want)
+			}
 			if w := report.Watched; w > c.watched || w < c.watched-20*time.Second {
 				t.Errorf("watched for %v", w)
 			}
