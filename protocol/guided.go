@@ -31,13 +31,14 @@ type GuidedOptions struct {
 	Stop int `yaml:"stop,omitempty"`
 }
 
-// WithDefaults fills in what is left out.
+// WithDefaults fills in what is left out. Words are played by themselves: there
+// are few, and segments hide some.
 func (o GuidedOptions) WithDefaults() GuidedOptions {
 	return GuidedOptions{
 		Words:   cmp.Or(o.Words, 3000),
 		Batch:   cmp.Or(o.Batch, 100),
 		Explore: cmp.Or(o.Explore, 0.05),
-		Segment: cmp.Or(o.Segment, 50),
+		Segment: cmp.Or(o.Segment, 1),
 		Alone:   cmp.Or(o.Alone, 3),
 		Stop:    o.Stop,
 	}

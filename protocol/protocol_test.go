@@ -285,6 +285,19 @@ func TestSimulateFindsAll(t *testing.T) {
 	})
 }
 
+// A device that hears nothing in a segment is swept in vain.
+func TestSimulateMasks(t *testing.T) {
+	d := device(func(string) float64 { return 1 })
+	p := protocol.Sweep(words("b", "d", "k"), 1, protocol.SweepOptions{}.WithDefaults(), protocol.Last{Plays: 10})
+	if run := protocol.Simulate(p, d); len(run.Outcomes) != 3 {
+		t.Errorf("%d of 3 words are found", len(run.Outcomes))
+	}
+	d.Masked = 1
+	if run := protocol.Simulate(p, d); len(run.Outcomes) != 0 {
+		t.Errorf("%d words are found in masked segments", len(run.Outcomes))
+	}
+}
+
 func device(rate func(text string) float64) protocol.Device {
 	return protocol.Device{
 		Timing: protocol.DefaultTiming(),

@@ -18,6 +18,9 @@ type Device struct {
 	// played before it: no word wakes the device only together with the one
 	// before.
 	Rate func(Candidate) float64
+	// Masked is the share of its reactions that a candidate loses in a segment,
+	// where it follows another word: see [Sweep].
+	Masked float64
 	// Clip is the length of the candidate's clip, without the silence around it.
 	Clip func(Candidate) time.Duration
 	// Seed decides which plays draw a reaction.
@@ -85,15 +88,14 @@ func (s *simulation) batch(batch Batch) []Result {
 	return results
 }
 
-// reacts draws lots for a play of the candidate. They depend on how often it
+// reacts draws lots for a play of the candidate with that rate. They depend on how often it
 // was played before and on nothing else.
-func (s *simulation) reacts(c Candidate) bool {
+func (s *simulation) reacts(c Candidate, rate float64) bool {
 	k := c.key()
 	n := s.played[k]
 	s.played[k]++
 	s.run.Plays++
 	s.run.Words = len(s.played)
-	rate := s.Rate(c)
 	if rate <= 0 || rate >= 1 {
 		return rate >= 1
 	}
@@ -105,7 +107,7 @@ func (s *simulation) alone(item Item) Result {
 	var got Result
 	for range item.Plays {
 		s.run.At += s.Clip(item.Candidate)
-		if s.reacts(item.Candidate) {
+		if s.reacts(item.Candidate, s.Rate(item.Candidate)) {
 			got.Reacted++
 			s.run.At += s.Latency + s.Settle
 		} else {
@@ -138,7 +140,7 @@ func (s *simulation) segment(items []Item) []Result {
 		// The first reaction, and the words that sounded by then.
 		next, reaction := len(items), time.Duration(-1)
 		for i := from; i < next; i++ {
-			if s.reacts(items[i].Candidate) && reaction < 0 {
+			if s.reacts(items[i].Candidate, (1-s.Masked)*s.Rate(items[i].Candidate)) && reaction < 0 {
 				reaction = ends[i] + s.Latency
 				next = i + 1
 				for next < len(items) && starts[next] < reaction {

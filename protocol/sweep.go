@@ -62,8 +62,15 @@ func (o SweepOptions) Validate() error {
 // measured. One pass finds, of words with a rate of r, the share r(1-(1-r)^a)
 // with a plays alone.
 //
-// A sweep misses words that need silence before them, and makes suspects of
-// words that react only together with a neighbour; alone those are quiet.
+// A sweep misses words that need silence around them, and whether many do is a
+// question to ask of a device before it is swept: play known hits among other
+// words, once alone and once in segments. Of 29 hits of openWakeWord's "alexa"
+// in flite's kal16, which alone drew 80 % of their plays, as few as 9 % were left
+// 0.1 s after another word, 15 % after 0.7 s, 38 % after 1 s and 60 % after 2 s,
+// which is what its memory holds. There a segment saves nothing.
+//
+// Words that react only together with a neighbour become suspects; alone they
+// are quiet.
 func Sweep(candidates []Candidate, seed uint64, o SweepOptions, last Last) Protocol {
 	mustBeValid(o.Validate(), last.Validate())
 	s := sweep{newRoster(candidates), o, last, nil}
