@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"wakefuzz/phoneme"
 	"wakefuzz/protocol"
@@ -46,7 +47,7 @@ type planner struct {
 }
 
 func newPlanner(spec Spec, wake wordlists.Word, words []wordlists.Word) planner {
-	return planner{spec: spec, wake: wake, words: words, protocol: spec.Protocol.of(spec.Seed, Candidates(spec, words))}
+	return planner{spec: spec, wake: wake, words: words, protocol: spec.Protocol.of(spec.Seed, wake, Candidates(spec, words))}
 }
 
 // trials plans the batch that follows the earlier trials, of which those words
@@ -307,7 +308,40 @@ func untaken(trials []results.Trial, takes *results.Takes, progress *results.Pro
 	return jobs
 }
 
-// utterance is what the trial's clip speaks. Silence, the word "", has none.
-func utterance(t results.Trial, voices map[string]tts.Voice) tts.Utterance {
-	return tts.Utterance{Text: t.Word, Voice: voices[t.Voice]}
+// Utterance is what a trial's clip speaks, by one of the spec's voices: see
+// [Spec.VoicesByName]. Words that a protocol invented are spoken phone by phone,
+// as no voice could read them. Silence, the word "", has no utterance.
+func Utterance(t results.Trial, voices map[string]tts.Voice) tts.Utterance {
+	u := tts.Utterance{Text: t.Word, Voice: voices[t.Voice]}
+	if t.List == protocol.ListInvented {
+		u.Pronunciation = t.Pronunciation
+	}
+	return u
+}
+
+// What a cost is estimated from that nobody knows before the campaign: how long a
+// phone lasts in a clip without the silence around it, in seven offline voices;
+// and of the words of five and six phonemes, how many wake a model of "alexa" at
+// all, and in what share of their plays.
+const (
+	phoneLength   = 95 * time.Millisecond
+	expectedHits  = 0.002
+	expectedShare = 0.6
+)
+
+// Cost is what the campaign asks of its bench, before anything is played. Controls
+// come on top of it.
+func Cost(spec Spec, wake wordlists.Word, words []wordlists.Word) protocol.Cost {
+	facts := protocol.Facts{Timing: protocol.DefaultTiming(), Hits: expectedHits, Rate: expectedShare}
+	facts.Gap, facts.Rest = spec.Protocol.Gap, spec.Bench.Settle.Quiet
+	facts.Window = 0
+	for _, watched := range spec.watches() {
+		facts.Window = max(facts.Window, watched)
+	}
+	phones := 0
+	for _, w := range words {
+		phones += w.Pronunciation().Count()
+	}
+	facts.Clip = phoneLength * time.Duration(phones) / time.Duration(max(1, len(words)))
+	return newPlanner(spec, wake, words).protocol.Cost(facts)
 }

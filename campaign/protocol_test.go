@@ -57,6 +57,7 @@ func (r *rig) screening() {
 var screenings = map[string]string{
 	"rounds":                    `{kind: rounds, rounds: {screens: [2, 1]}}`,
 	"sweep":                     `{kind: sweep, sweep: {segment: 7, batch: 30, passes: 2}}`,
+	"guided":                    `{kind: guided, guided: {words: 60, batch: 20, segment: 7}}`,
 	"sweep that may stop early": `{kind: sweep, stop_at: 5, sweep: {segment: 7, batch: 30, alone: 2}}`,
 }
 

@@ -381,7 +381,7 @@ func (p *pass) speak(ctx context.Context, j job, voices map[string]tts.Voice) sp
 	if j.trial.Word == "" {
 		return spoken{job: j, clip: silence}
 	}
-	clip, err := p.Speak(ctx, utterance(j.trial, voices))
+	clip, err := p.Speak(ctx, Utterance(j.trial, voices))
 	return spoken{job: j, clip: clip, err: err}
 }
 

@@ -42,7 +42,7 @@ func (p *pass) playSound(ctx context.Context, number int, b *Bench, words []spok
 	var attempts []results.Attempt
 	var sounding []placed
 	var joined tts.Clip
-	gap := int(p.Spec.Protocol.Sweep.Gap.Seconds() * tts.SampleRate)
+	gap := int(p.Spec.Protocol.Gap.Seconds() * tts.SampleRate)
 	for i, w := range words {
 		if w.err != nil && !concernsOneWord(w.err) {
 			return 0, fmt.Errorf("speaking %q: %w", w.trial.Word, w.err)

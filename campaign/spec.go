@@ -114,9 +114,13 @@ type ProtocolSpec struct {
 	// enough: its plays stop where a word has that many or can't reach them any
 	// more. Rates are then no more than an order of words; see protocol.Last.
 	StopAt int `yaml:"stop_at"`
-	// Rounds and Sweep are the options of the protocols of these names.
+	// Gap is the silence between two words of a segment, which are played back to
+	// back; see protocol.Item.
+	Gap time.Duration `yaml:"gap"`
+	// Rounds, Sweep and Guided are the options of the protocols of these names.
 	Rounds protocol.RoundsOptions `yaml:"rounds"`
-	Sweep  SweepSpec              `yaml:"sweep"`
+	Sweep  protocol.SweepOptions  `yaml:"sweep"`
+	Guided protocol.GuidedOptions `yaml:"guided"`
 	// Tries is how often a play that could not be measured is tried in one
 	// session, before it is left to a resumed one; at a fixed pace, a trial.
 	Tries int `yaml:"tries"`
@@ -135,26 +139,25 @@ const (
 	KindRounds ProtocolKind = "rounds"
 	// KindSweep plays words back to back and follows up what reacts.
 	KindSweep ProtocolKind = "sweep"
+	// KindGuided learns from what reacts where to look next.
+	KindGuided ProtocolKind = "guided"
 )
 
 // ProtocolKinds lists the protocols.
-func ProtocolKinds() []ProtocolKind { return []ProtocolKind{KindExhaustive, KindRounds, KindSweep} }
-
-// SweepSpec are the options of a sweep.
-type SweepSpec struct {
-	protocol.SweepOptions `yaml:",inline"`
-	// Gap is the silence between two words.
-	Gap time.Duration `yaml:"gap"`
+func ProtocolKinds() []ProtocolKind {
+	return []ProtocolKind{KindExhaustive, KindRounds, KindSweep, KindGuided}
 }
 
 // of makes the protocol.
-func (p ProtocolSpec) of(seed uint64, candidates []protocol.Candidate) protocol.Protocol {
+func (p ProtocolSpec) of(seed uint64, wake wordlists.Word, candidates []protocol.Candidate) protocol.Protocol {
 	last := protocol.Last{Plays: p.Plays, Hit: p.StopAt}
 	switch p.Kind {
 	case KindRounds:
 		return protocol.Rounds(candidates, p.Rounds, last)
 	case KindSweep:
-		return protocol.Sweep(candidates, seed, p.Sweep.SweepOptions, last)
+		return protocol.Sweep(candidates, seed, p.Sweep, last)
+	case KindGuided:
+		return protocol.Guided(candidates, wake.Pronunciation(), seed, p.Guided, last)
 	default:
 		return protocol.Exhaustive(candidates, p.Plays)
 	}
@@ -164,7 +167,7 @@ func (p ProtocolSpec) of(seed uint64, candidates []protocol.Candidate) protocol.
 func (p ProtocolSpec) validate() error {
 	switch {
 	case !slices.Contains(ProtocolKinds(), p.Kind):
-		return fmt.Errorf("kind: %q is not one of: exhaustive, rounds, sweep", p.Kind)
+		return fmt.Errorf("kind: %q is not one of: %s", p.Kind, strings.Trim(strings.ReplaceAll(fmt.Sprint(ProtocolKinds()), " ", ", "), "[]"))
 	case p.Plays < 1 || p.Plays > 10000:
 		return fmt.Errorf("plays: %d is not between 1 and 10000", p.Plays)
 	case p.StopAt < 0 || p.StopAt > p.Plays:
@@ -173,16 +176,19 @@ func (p ProtocolSpec) validate() error {
 		return errors.New("stop_at: the protocol exhaustive plays every word equally often; leave it out")
 	case p.Tries < 1 || p.Tries > 100:
 		return fmt.Errorf("tries: %d is not between 1 and 100", p.Tries)
-	case p.Sweep.Gap < 0 || p.Sweep.Gap > time.Minute:
-		return fmt.Errorf("sweep.gap: %v is not between nothing and a minute", p.Sweep.Gap)
-	case p.Kind == KindSweep && p.Pace.Fixed():
-		return errors.New("pace.kind: a sweep does not wait between words, so it has no fixed pace")
+	case p.Gap < 0 || p.Gap > time.Minute:
+		return fmt.Errorf("gap: %v is not between nothing and a minute", p.Gap)
+	case (p.Kind == KindSweep || p.Kind == KindGuided) && p.Pace.Fixed():
+		return fmt.Errorf("pace.kind: the protocol %s does not wait between words, so it has no fixed pace", p.Kind)
 	}
 	if err := p.Rounds.Validate(); err != nil {
 		return fmt.Errorf("rounds.%w", err)
 	}
-	if err := p.Sweep.SweepOptions.Validate(); err != nil {
+	if err := p.Sweep.Validate(); err != nil {
 		return fmt.Errorf("sweep.%w", err)
+	}
+	if err := p.Guided.Validate(); err != nil {
+		return fmt.Errorf("guided.%w", err)
 	}
 	if err := p.Pace.validate(); err != nil {
 		return fmt.Errorf("pace.%w", err)
@@ -309,7 +315,9 @@ func Default() Spec {
 		Protocol: ProtocolSpec{
 			Kind: KindExhaustive, Plays: PaperPlays, Tries: 3,
 			Rounds: protocol.RoundsOptions{}.WithDefaults(),
-			Sweep:  SweepSpec{SweepOptions: protocol.SweepOptions{}.WithDefaults(), Gap: protocol.DefaultTiming().Gap},
+			Sweep:  protocol.SweepOptions{}.WithDefaults(),
+			Guided: protocol.GuidedOptions{}.WithDefaults(),
+			Gap:    protocol.DefaultTiming().Gap,
 			Pace:   PaceSpec{Kind: PaceSettled, Rest: 10 * time.Second, Stretch: PaperStretch},
 		},
 		Bench:    BenchSpec{Settle: SettleSpec{Quiet: 2 * time.Second, Limit: 30 * time.Second}},
@@ -497,7 +505,7 @@ func (s Spec) keepsPace() error {
 		plays, key = s.Controls.Plays, "controls.plays"
 	}
 	slot := s.Protocol.Pace.slot(plays)
-	watched := map[string]time.Duration{light.Name: s.Judge.Light.Watch(), traffic.Name: s.Judge.Traffic.Watch()}
+	watched := s.watches()
 	for _, name := range s.Bench.oracles() {
 		if need := wordLength + watched[name]; slot < need {
 			return fmt.Errorf("protocol.pace.stretch: %v is %v for each of %d plays, but a word and the %v that judge.%s watches after it take %v; lengthen it, or lower %s",
@@ -505,6 +513,14 @@ func (s Spec) keepsPace() error {
 		}
 	}
 	return nil
+}
+
+// watches are how long after a word the oracles of the bench watch, where there is
+// hardware.
+func (s Spec) watches() map[string]time.Duration {
+	watches := map[string]time.Duration{light.Name: s.Judge.Light.Watch(), traffic.Name: s.Judge.Traffic.Watch()}
+	maps.DeleteFunc(watches, func(name string, _ time.Duration) bool { return !slices.Contains(s.Bench.oracles(), name) })
+	return watches
 }
 
 func (b BenchSpec) validate() error {

@@ -82,6 +82,7 @@ type doctor struct {
 	sessions []results.Session // of the campaign that is in the folder
 	running  bool              // by another process, which needs the bench
 	left     []share           // what is yet to be played
+	expected string            // what the protocol will cost, where the plan does not tell
 	clips    clipSizes
 	stock    stock
 	mute     []tts.Voice       // that could not be asked
@@ -236,7 +237,10 @@ func (d *doctor) checkStored(stored *results.Reader) error {
 	}
 	voices := frozen.VoicesByName()
 	for _, t := range stored.Trials() {
-		s := share{utterance: tts.Utterance{Text: t.Word, Voice: voices[t.Voice]}}
+		s := share{utterance: campaign.Utterance(t, voices)}
+		if t.Word == "" {
+			continue // silence needs no voice
+		}
 		for i := range t.Plays {
 			if !progress.Done(results.PlayID{Trial: t.ID, Index: i}) {
 				s.plays++
@@ -271,7 +275,12 @@ func (d *doctor) checkWords(ctx context.Context) {
 	}
 	voices := d.spec.VoicesByName()
 	for _, t := range campaign.Plan(d.spec, d.wake, words) {
-		d.left = append(d.left, share{tts.Utterance{Text: t.Word, Voice: voices[t.Voice]}, t.Plays})
+		if t.Word != "" { // silence needs no voice
+			d.left = append(d.left, share{campaign.Utterance(t, voices), t.Plays})
+		}
+	}
+	if d.spec.Protocol.Kind != campaign.KindExhaustive {
+		d.expected = expected(d.spec, campaign.Cost(d.spec, d.wake, words))
 	}
 	d.ok("words", "%d, and %q as control", len(words), d.wake.Text)
 }

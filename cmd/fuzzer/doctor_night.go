@@ -262,6 +262,11 @@ func (d *doctor) tellNight() {
 	if plays == 0 {
 		return
 	}
+	if d.expected != "" {
+		d.line("", "night", d.expected)
+		d.tellCosts()
+		return
+	}
 	text := fmt.Sprintf("%d plays", plays)
 	if d.pace != nil {
 		text += fmt.Sprintf(", about %s; begun now, it ends at about %s", rough(length), date(time.Now().Add(length)))

@@ -15,6 +15,7 @@ import (
 
 	"wakefuzz/campaign"
 	"wakefuzz/phoneme"
+	"wakefuzz/protocol"
 	"wakefuzz/results"
 	"wakefuzz/results/export"
 	"wakefuzz/tts"
@@ -120,7 +121,19 @@ func (a *app) create(ctx context.Context, dir, base string, spec campaign.Spec, 
 	if err := a.rehearse(ctx, spec); err != nil {
 		return nil, err
 	}
+	if spec.Protocol.Kind != campaign.KindExhaustive { // of which the plan says all
+		a.complain("%s", expected(spec, campaign.Cost(spec, wake, words)))
+	}
 	return campaign.Create(dir, spec, wake, words, version())
+}
+
+// expected says what a protocol is expected to cost.
+func expected(spec campaign.Spec, cost protocol.Cost) string {
+	text := fmt.Sprintf("the protocol %s is expected to take about %d plays, at most %d", spec.Protocol.Kind, cost.Plays, cost.MostPlays)
+	if spec.Bench.Physical() {
+		text += fmt.Sprintf(", and %.1f hours of the bench", cost.Bench.Hours())
+	}
+	return text + fmt.Sprintf("; %d characters are spoken", cost.Characters)
 }
 
 // rehearse has each voice speak the wake word, which will be wanted anyway, and
