@@ -20,9 +20,9 @@ func (row Row) Impact() (perMillion float64, known bool) {
 	return row.Rate * said, true
 }
 
-// RankByImpact sorts the rows, highest impact first. What is equal, as all is
+// rankByImpact sorts the rows, highest impact first. What is equal, as all is
 // whose impact is not known, goes on by rate.
-func RankByImpact(rows []Row) {
+func rankByImpact(rows []Row) {
 	impacts := make(map[string]float64, len(rows)) // of a word at the rate of 1
 	for _, r := range rows {
 		impacts[r.Trial.Word], _ = wordlists.Frequency(r.Trial.Word)

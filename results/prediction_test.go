@@ -81,7 +81,7 @@ func TestImpact(t *testing.T) {
 		heard("next", "N EH1 K S T", "awb", 1, 10),
 		heard("letter", "L EH1 T ER0", "kal16", 5, 10),
 	}
-	results.RankByImpact(rows)
+	results.Rank(rows, results.OrderImpact)
 	var order string
 	for _, r := range rows {
 		order += r.Trial.Word + " "

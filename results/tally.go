@@ -528,10 +528,13 @@ const (
 	// OrderLowerBound: highest lower bound of the interval first, so that 10 of
 	// 10 go before 2 of 2.
 	OrderLowerBound Order = "lower-bound"
+	// OrderImpact: highest [Row.Impact] first, the rate times how often people say
+	// the word. Words of which nobody knows that come last.
+	OrderImpact Order = "impact"
 )
 
 // Orders lists the orders.
-func Orders() []Order { return []Order{OrderDistance, OrderRate, OrderLowerBound} }
+func Orders() []Order { return []Order{OrderDistance, OrderRate, OrderLowerBound, OrderImpact} }
 
 // ParseOrder is the order of that name. The error lists the names.
 func ParseOrder(name string) (Order, error) {
@@ -549,6 +552,10 @@ func (o *Order) UnmarshalText(text []byte) (err error) {
 
 // Rank sorts the rows. An unknown order is OrderDistance.
 func Rank(rows []Row, order Order) {
+	if order == OrderImpact {
+		rankByImpact(rows)
+		return
+	}
 	slices.SortFunc(rows, func(a, b Row) int {
 		first := 0
 		switch order {

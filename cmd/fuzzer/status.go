@@ -133,7 +133,7 @@ Table 5 (words by how often they woke the device), or as data.`,
 	cmd.Flags().StringVar(&format, "format", string(export.Table), strings.Trim(fmt.Sprint(export.Formats()), "[]"))
 	cmd.Flags().StringVar(&words, "words", "", "hits or all (default hits; csv and json: all)")
 	cmd.Flags().StringVar(&metric, "metric", "", "the phonetic distance to show, instead of the campaign's: "+listMetrics())
-	cmd.Flags().StringVar(&order, "order", "", "distance, rate or lower-bound, instead of the campaign's order")
+	cmd.Flags().StringVar(&order, "order", "", "distance, rate, lower-bound or impact, instead of the campaign's order")
 	return cmd
 }
 
