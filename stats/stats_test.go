@@ -218,6 +218,8 @@ func TestIntervalsHoldWhatTheyAreOf(t *testing.T) {
 func TestBlockBootstrapCovers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const series, length = 400, 2000
+	// Without blocks it is far from holding, which fewer series show.
+	const singly = series / 5
 	held, heldSingly := 0, 0
 	for i := range uint64(series) {
 		values := make([]float64, length)
@@ -231,14 +233,16 @@ func TestBlockBootstrapCovers(t *testing.T) {
 		if in := stats.BlockBootstrap(values, 50, 400, i); in.Lower <= 0.5 && 0.5 <= in.Upper {
 			held++
 		}
-		if in := stats.BlockBootstrap(values, 1, 400, i); in.Lower <= 0.5 && 0.5 <= in.Upper {
-			heldSingly++
+		if i < singly {
+			if in := stats.BlockBootstrap(values, 1, 400, i); in.Lower <= 0.5 && 0.5 <= in.Upper {
+				heldSingly++
+			}
 		}
 	}
 	if share := float64(held) / series; share < 0.90 || share > 0.98 {
 		t.Errorf("the interval holds the mean in %.3f of the series, want 0.95", share)
 	}
-	if share := float64(heldSingly) / series; share > 0.7 {
+	if share := float64(heldSingly) / singly; share > 0.7 {
 		t.Errorf("without blocks the interval still holds the mean in %.3f of the series: the test tests nothing", share)
 	}
 }

@@ -309,10 +309,7 @@ func TestPValuesOfIdleTrafficAreSuperUniform(t *testing.T) {
 			rng := rand.New(rand.NewPCG(8, 9))
 			var scores []float64
 			for at := other.Start; at < other.End; at = at.Add(unit) {
-				window := traffic.NewNull(unit)
-				window.Learn(packets, bench.Span{Start: at, End: at.Add(unit)})
-				most, _ := window.Threshold(0.5) // just above its one score
-				scores = append(scores, float64(math.Nextafter32(float32(most), -1)))
+				scores = append(scores, traffic.PacedPeak(packets, bench.Span{Start: at, End: at.Add(unit)}))
 				p = append(p, learnt.P(scores[len(scores)-1]).Value)
 			}
 			for range 1000 {
@@ -353,6 +350,7 @@ func TestCombinedPlaysFindWords(t *testing.T) {
 	packets := slices.Collect(chatty.Packets(10, night))
 	null := rule.NullFor(time.Second)
 	null.Learn(packets, bench.Span{End: 10 * hour})
+	judge := rule.Judging(null)
 	rng := rand.New(rand.NewPCG(11, 12))
 	const words = 400
 	p := make([]float64, words)
@@ -367,7 +365,7 @@ func TestCombinedPlaysFindWords(t *testing.T) {
 			}
 			s := bench.Span{Start: at, End: at.Add(time.Second)}
 			watched := bench.Span{Start: at.Add(-traffic.Lookback), End: s.End.Add(rule.Watch())}
-			reading, _ := rule.Judge(s, bench.Observation{Oracle: traffic.Name, Watched: watched, Packets: traffic.Between(heard, watched)}, null)
+			reading, _ := judge(s, bench.Observation{Oracle: traffic.Name, Watched: watched, Packets: traffic.Between(heard, watched)})
 			plays = append(plays, reading.Strength)
 		}
 		p[word] = null.Combine(plays).Value

@@ -44,6 +44,8 @@ type part struct {
 	phased bool      // the traffic comes in phases
 	// groups are the sums of so many neighbours at a time, in the order of size.
 	groups map[int][]float64
+	// pool holds the scores, and has room behind them for those of plays.
+	pool []float64
 }
 
 // audible is a stretch in which idle traffic carried much.
@@ -183,7 +185,7 @@ func (n *Null) Combine(plays []float64) PValue {
 	parts := n.learn().parts
 	for i := range parts {
 		part := &parts[i]
-		p = max(p, 1/float64(len(part.scores)+1), combined(part.scores, plays, held))
+		p = max(p, 1/float64(len(part.scores)+1), part.combined(plays, held))
 		groups := part.groupsOf(len(plays))
 		const few = 20
 		if group := rank(groups, held); part.phased || group*float64(len(groups)+1) >= few {
@@ -204,8 +206,9 @@ func (n *Null) Permute(plays []float64) PValue {
 	for _, s := range plays {
 		held += s
 	}
-	for _, part := range n.learn().parts {
-		p = max(p, combined(part.scores, plays, held))
+	parts := n.learn().parts
+	for i := range parts {
+		p = max(p, parts[i].combined(plays, held))
 	}
 	return PValue{Value: p}
 }
@@ -213,21 +216,44 @@ func (n *Null) Permute(plays []float64) PValue {
 // combined is the permutation test. Draws go on until a hundred held as much (J.
 // Besag and P. Clifford, "Sequential Monte Carlo p-values", Biometrika 78, 1991),
 // or were more than enough to tell one in as many as there are windows.
-func combined(idle []float32, plays []float64, held float64) float64 {
+func (p *part) combined(plays []float64, held float64) float64 {
 	const enough, fewest, most = 100, 10_000, 100_000
-	draws := min(max(2*len(idle), fewest), most)
-	pool := mixed{idle: idle, plays: plays, moved: make(map[int]int, 2*len(plays))}
+	windows := len(p.scores)
+	draws := min(max(2*windows, fewest), most)
+	if p.pool == nil {
+		p.pool = make([]float64, windows, windows+len(plays))
+		for i, s := range p.scores {
+			p.pool[i] = float64(s)
+		}
+	}
+	p.pool = append(p.pool[:windows], plays...)
+	places := make([]int, len(plays))
 	// Other plays draw other windows, or they would all be wrong the same way.
-	rng := rand.New(rand.NewPCG(uint64(len(idle)), seedOf(plays)))
+	rng := rand.New(rand.NewPCG(uint64(windows), seedOf(plays)))
 	reached := 0
 	for draw := 1; draw <= draws; draw++ {
-		if pool.draw(rng) >= held {
+		if drawn(rng, p.pool, places) >= held {
 			if reached++; reached == enough {
 				return enough / float64(draw)
 			}
 		}
 	}
 	return float64(reached+1) / float64(draws+1)
+}
+
+// drawn is the sum of some of the pool, as many as there are places: a shuffle
+// that goes no further than that, and is taken back.
+func drawn(rng *rand.Rand, pool []float64, places []int) (sum float64) {
+	for i := range places {
+		j := i + rng.IntN(len(pool)-i)
+		places[i] = j
+		pool[i], pool[j] = pool[j], pool[i]
+		sum += pool[i]
+	}
+	for i, j := range slices.Backward(places) {
+		pool[i], pool[j] = pool[j], pool[i]
+	}
+	return sum
 }
 
 // seedOf is a hash of the plays (FNV-1a).
@@ -237,37 +263,6 @@ func seedOf(plays []float64) uint64 {
 		hash = (hash ^ math.Float64bits(s)) * 1099511628211
 	}
 	return hash
-}
-
-// mixed are the windows of plays among idle ones.
-type mixed struct {
-	idle  []float32
-	plays []float64
-	moved map[int]int // of a shuffle: what stands at a place, if not its own
-}
-
-// draw is the sum of as many of them as there are plays: a shuffle of all that
-// goes no further than that, and moves nothing.
-func (m *mixed) draw(rng *rand.Rand) (sum float64) {
-	clear(m.moved)
-	at := func(place int) int {
-		if i, ok := m.moved[place]; ok {
-			return i
-		}
-		return place
-	}
-	all := len(m.idle) + len(m.plays)
-	for i := range m.plays {
-		j := i + rng.IntN(all-i)
-		drawn := at(j)
-		m.moved[j] = at(i)
-		if drawn < len(m.idle) {
-			sum += float64(m.idle[drawn])
-		} else {
-			sum += m.plays[drawn-len(m.idle)]
-		}
-	}
-	return sum
 }
 
 // learn finds out what follows from the windows.
