@@ -17,6 +17,7 @@
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/common.sh
 rounds=5
 tmp=${TMPDIR:-/tmp}
 
@@ -25,10 +26,8 @@ missing=()
 for program in tcpdump tshark; do
 	command -v "$program" >/dev/null || missing+=("$program")
 done
-if ((${#missing[@]})) && [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
-	echo "bench: about to install with apt-get: ${missing[*]}"
-	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } ||
-		echo "bench: ${missing[*]} could not be installed; what is compared with them is left out" >&2
+if ((${#missing[@]})) && [[ $EUID -eq 0 ]]; then
+	(install_packages "${missing[@]}") || say "what is compared with ${missing[*]} is left out" >&2
 fi
 
 work=$(mktemp -d)

@@ -12,38 +12,19 @@
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/common.sh
 
 purpose=${1:-build}
 data=${WAKEFUZZ_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/wakefuzz}
 
-say() { printf 'build-arm64: %s\n' "$*"; }
-fail() {
-	printf 'build-arm64: %s\n' "$*" >&2
-	exit 1
-}
-
 install_programs() {
-	local missing=() root=()
+	local missing=()
 	command -v aarch64-linux-gnu-gcc >/dev/null || missing+=(gcc-aarch64-linux-gnu)
 	command -v qemu-aarch64 >/dev/null || missing+=(qemu-user)
 	# The C library's headers, and the C++ library that ONNX Runtime needs.
 	[[ -e /usr/aarch64-linux-gnu/include/stdlib.h ]] || missing+=(libc6-dev-arm64-cross)
 	[[ -e /usr/aarch64-linux-gnu/lib/libstdc++.so.6 ]] || missing+=(libstdc++6-arm64-cross)
-	if ((${#missing[@]} == 0)); then
-		return
-	fi
-	command -v apt-get >/dev/null ||
-		fail "apt-get is missing; build on Debian, or on the Pi itself with make build"
-	if [[ $EUID -ne 0 ]]; then
-		command -v sudo >/dev/null ||
-			fail "not root, and sudo is missing; ask the administrator to run: apt-get install --no-install-recommends ${missing[*]}"
-		root=(sudo)
-	fi
-	say "installing with apt-get: ${missing[*]}"
-	if ! { "${root[@]}" apt-get update -qq &&
-		"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; }; then
-		fail "apt-get could not install: ${missing[*]}; its reason is above"
-	fi
+	((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 }
 
 emulator=()

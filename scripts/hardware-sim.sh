@@ -20,40 +20,21 @@
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/common.sh
 
 data=${WAKEFUZZ_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/wakefuzz}
-
-say() { printf 'hardware-sim: %s\n' "$*"; }
-fail() {
-	printf 'hardware-sim: %s\n' "$*" >&2
-	exit 1
-}
 
 work=$(mktemp -d)
 staging=$work
 trap 'rm -rf "$work" "$staging"' EXIT
 
 install_programs() {
-	local missing=() root=()
+	local missing=()
 	command -v qemu-system-aarch64 >/dev/null || missing+=(qemu-system-arm)
 	command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
 	command -v cpio >/dev/null || missing+=(cpio)
 	command -v xz >/dev/null || missing+=(xz-utils)
-	if ((${#missing[@]} == 0)); then
-		return
-	fi
-	command -v apt-get >/dev/null ||
-		fail "install these with this system's own package manager, then run this again: ${missing[*]}"
-	if [[ $EUID -ne 0 ]]; then
-		command -v sudo >/dev/null ||
-			fail "not root, and sudo is missing; ask the administrator to run: apt-get install --no-install-recommends ${missing[*]}"
-		root=(sudo)
-	fi
-	say "installing with apt-get: ${missing[*]}"
-	if ! { "${root[@]}" apt-get update -qq &&
-		"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; }; then
-		fail "apt-get could not install: ${missing[*]}; its reason is above"
-	fi
+	((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 }
 
 # apt ARCHITECTURE COMMAND... runs apt-get or apt-cache where nothing is

@@ -7,11 +7,7 @@
 
 set -euo pipefail
 
-say() { printf 'setup-e2e: %s\n' "$*"; }
-fail() {
-	printf 'setup-e2e: %s\n' "$*" >&2
-	exit 1
-}
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # A program, and the package that has it.
 programs=(
@@ -38,10 +34,5 @@ if ((${#missing[@]} == 0)); then
 	say "nothing to do"
 	exit 0
 fi
-command -v apt-get >/dev/null ||
-	fail "apt-get is missing; install these with this system's own package manager: ${missing[*]}"
-say "about to install with apt-get: ${missing[*]}"
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" ||
-	fail "apt-get could not install: ${missing[*]}; its reason is above"
+install_packages "${missing[@]}"
 say "done"

@@ -15,17 +15,13 @@
 
 set -euo pipefail
 
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
 purpose=${1:-demo}
 data=${WAKEFUZZ_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/wakefuzz}
 manifest=$(dirname "${BASH_SOURCE[0]}")/assets.txt
 machine=${2:-$(uname -m)}
 licence='CC BY-NC-SA 4.0: non-commercial use only'
-
-say() { printf 'setup: %s\n' "$*"; }
-fail() {
-	printf 'setup: %s\n' "$*" >&2
-	exit 1
-}
 
 # assets prints the manifest's lines for this machine, without comments.
 assets() { awk -v machine="$machine" '!/^#/ && NF == 5 && ($5 == "any" || $5 == machine)' "$manifest"; }
@@ -64,22 +60,6 @@ missing_programs() {
 	fi
 	if ((${#packages[@]})); then
 		command -v npm >/dev/null || printf 'npm '
-	fi
-}
-
-install_programs() {
-	local root=()
-	command -v apt-get >/dev/null ||
-		fail "apt-get is missing; install these with this system's own package manager, then run make setup again: $programs"
-	if [[ $EUID -ne 0 ]]; then
-		command -v sudo >/dev/null ||
-			fail "not root, and sudo is missing; ask the administrator to run: apt-get install --no-install-recommends $programs"
-		root=(sudo)
-	fi
-	# shellcheck disable=SC2086 # a list of words
-	if ! { "${root[@]}" apt-get update -qq &&
-		"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $programs; }; then
-		fail "apt-get could not install: $programs; its reason is above"
 	fi
 }
 
@@ -132,7 +112,8 @@ if ((${#packages[@]})); then
 fi
 
 if [[ -n $programs ]]; then
-	install_programs
+	# shellcheck disable=SC2086 # a list of words
+	install_packages $programs
 fi
 if ((${#packages[@]})); then
 	mkdir -p "$data" || fail "can't make the data folder $data; set WAKEFUZZ_DATA to a folder you can write to"

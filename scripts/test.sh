@@ -6,7 +6,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 floor=80
-held=(campaign results phoneme wordlists tts)
+held=(
+	campaign results phoneme wordlists tts oracle/traffic stats
+	analysis evaluate forest learned scan monitor dataset
+)
 ((EUID == 0)) && held+=(capture) # a third of it is live capture, tested as root alone
 
 output=$(mktemp)
