@@ -17,6 +17,7 @@ import (
 	"wakefuzz/bench"
 	"wakefuzz/campaign"
 	"wakefuzz/capture"
+	"wakefuzz/oracle/engine/pocketsphinx"
 	"wakefuzz/oracle/engine/wyoming"
 	"wakefuzz/oracle/light"
 	"wakefuzz/oracle/light/rpio"
@@ -48,8 +49,12 @@ func (d *doctor) checkBench(ctx context.Context) {
 func (d *doctor) checkEngine(ctx context.Context) {
 	engine := d.spec.Bench.Engine
 	mend, serves := "make setup fetches models and runtime", false
-	if _, serves = engine.Options.(*wyoming.Options); serves {
+	switch engine.Options.(type) {
+	case *wyoming.Options:
+		serves = true
 		mend = "see that the server runs, and what it says; see the section bench.engine of the campaign file"
+	case *pocketsphinx.Options:
+		mend = "apt-get install libpocketsphinx3 pocketsphinx-en-us; see the section bench.engine of the campaign file"
 	}
 	b, err := d.openBench(ctx, d.spec)(0)
 	if err != nil {
@@ -60,11 +65,14 @@ func (d *doctor) checkEngine(ctx context.Context) {
 	defer func() { _ = b.Close() }() // it has told nothing that could be lost
 	maps.Copy(d.facts, b.Facts)
 	var others []string
-	pinned := assets()
+	pinned, checked := assets(), 0
 	for fact, sum := range b.Facts {
 		file, isSum := strings.CutSuffix(fact, " sha256")
-		if want, known := pinned[file]; isSum && known && !slices.Contains(want, sum) {
-			others = append(others, file)
+		if want, known := pinned[file]; isSum && known {
+			checked++
+			if !slices.Contains(want, sum) {
+				others = append(others, file)
+			}
 		}
 	}
 	switch {
@@ -74,8 +82,10 @@ func (d *doctor) checkEngine(ctx context.Context) {
 		slices.Sort(others)
 		d.warn("engine", "unless it is meant to be so, fetch them anew: make setup", "%s works, but with files that are not those of set-up: %s",
 			engine.Name, strings.Join(others, ", "))
-	default:
+	case checked > 0:
 		d.ok("engine", "%s works, and its files are what they should be", engine.Name)
+	default:
+		d.ok("engine", "%s works", engine.Name)
 	}
 	clip := tts.Clip{Samples: make([]int16, tts.SampleRate)}
 	took, err := playTime(ctx, b, clip)

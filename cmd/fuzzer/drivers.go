@@ -11,6 +11,7 @@ import (
 	"wakefuzz/campaign"
 	"wakefuzz/oracle"
 	"wakefuzz/oracle/engine/openwakeword"
+	"wakefuzz/oracle/engine/pocketsphinx"
 	"wakefuzz/oracle/engine/wyoming"
 	"wakefuzz/oracle/light"
 	"wakefuzz/oracle/light/gpiocdev"
@@ -18,6 +19,7 @@ import (
 	"wakefuzz/oracle/light/serial"
 	"wakefuzz/oracle/traffic/live"
 	"wakefuzz/phoneme"
+	"wakefuzz/playback"
 	"wakefuzz/playback/speaker"
 	"wakefuzz/tts"
 	"wakefuzz/tts/espeak"
@@ -33,6 +35,10 @@ import (
 var drivers = campaign.Drivers{
 	"openwakeword": {Kind: campaign.KindEngine, Options: func() campaign.Options {
 		o := openwakeword.DefaultOptions()
+		return &o
+	}},
+	"pocketsphinx": {Kind: campaign.KindEngine, Options: func() campaign.Options {
+		o := pocketsphinx.DefaultOptions()
 		return &o
 	}},
 	"wyoming": {Kind: campaign.KindEngine, Scoreless: true, Options: func() campaign.Options {
@@ -74,21 +80,30 @@ func (a *app) openBench(ctx context.Context, spec campaign.Spec) func(int) (*cam
 		}
 		switch o := spec.Bench.Engine.Options.(type) {
 		case *openwakeword.Options:
-			e, err := openwakeword.New(openwakeword.AssetsIn(a.config.Data), *o)
-			if err != nil {
-				return nil, fmt.Errorf("bench.engine: %w", err)
-			}
-			return &campaign.Bench{Player: e, Oracles: []oracle.Oracle{e}, Facts: e.Facts(), Close: e.Close}, nil
+			return softwareBench(openwakeword.New(openwakeword.AssetsIn(a.config.Data), *o))
 		case *wyoming.Options:
-			e, err := wyoming.New(ctx, *o)
-			if err != nil {
-				return nil, fmt.Errorf("bench.engine: %w", err)
-			}
-			return &campaign.Bench{Player: e, Oracles: []oracle.Oracle{e}, Facts: e.Facts(), Close: e.Close}, nil
+			return softwareBench(wyoming.New(ctx, *o))
+		case *pocketsphinx.Options:
+			return softwareBench(pocketsphinx.New(*o))
 		default:
 			return nil, fmt.Errorf("bench.engine: no such driver: %s", spec.Bench.Engine.Name)
 		}
 	}
+}
+
+// engine is a driver that is player and oracle in one.
+type engine interface {
+	playback.Player
+	oracle.Oracle
+	Facts() map[string]string
+	Close() error
+}
+
+func softwareBench[E engine](e E, err error) (*campaign.Bench, error) {
+	if err != nil {
+		return nil, fmt.Errorf("bench.engine: %w", err)
+	}
+	return &campaign.Bench{Player: e, Oracles: []oracle.Oracle{e}, Facts: e.Facts(), Close: e.Close}, nil
 }
 
 // anchor makes the paths of a driver's options absolute: they are taken from
@@ -97,12 +112,21 @@ func anchor(spec *campaign.Spec, base string) error {
 	if spec.Bench.Physical() {
 		return nil
 	}
-	o, ok := spec.Bench.Engine.Options.(*openwakeword.Options)
-	if !ok || filepath.Base(o.Model) == o.Model || filepath.IsAbs(o.Model) {
+	var model *string
+	switch o := spec.Bench.Engine.Options.(type) {
+	case *openwakeword.Options:
+		if filepath.Base(o.Model) == o.Model {
+			return nil // a name, and no path
+		}
+		model = &o.Model
+	case *pocketsphinx.Options:
+		model = &o.Model
+	}
+	if model == nil || *model == "" || filepath.IsAbs(*model) {
 		return nil
 	}
-	path, err := filepath.Abs(filepath.Join(base, o.Model))
-	o.Model = path
+	path, err := filepath.Abs(filepath.Join(base, *model))
+	*model = path
 	return err
 }
 
