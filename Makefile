@@ -1,6 +1,6 @@
 # What a person types. `make demo` and `make test` are all a new user needs.
 
-.PHONY: help setup build build-arm64 test-arm64 demo test e2e hardware-sim lint fuzz bench clean
+.PHONY: help setup build build-arm64 test-arm64 demo test e2e hardware-sim lint fuzz bench truth clean
 
 # Nothing here needs a shell that differs from one machine to the next.
 SHELL := /bin/bash
@@ -50,6 +50,9 @@ bench: setup ## measure; prints ratios against what runs beside it
 
 accuracy: ## measure all detectors on DATA, a folder of public captures, and on made-up traffic
 	scripts/accuracy.sh $(DATA)
+
+truth: setup ## play every word of five and six phonemes at real models; takes hours, and goes on where it was
+	scripts/truth.sh
 
 clean: ## remove what was built; models, clips and campaigns stay
 	rm -rf bin coverage.out
