@@ -66,7 +66,14 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 		line("busy", "%d plays found the device busy with its reaction to one before", report.Totals.Busy)
 	}
 	line("hits", "%d words at %g or more, by %s", report.Totals.Hits, spec.Judge.HitRate, spec.Rules().Text)
+	hearing := export.Hearing(report)
+	for _, text := range hearing {
+		line("controls", "%s", text)
+	}
 	for _, control := range report.Controls {
+		if len(hearing) > 0 {
+			break
+		}
 		line("control", "%s by %s: %d of %d", control.Trial.Word, control.Trial.Voice, control.Reacted, control.Measured)
 	}
 	for _, text := range export.Wholes(report) {

@@ -196,8 +196,9 @@ func remarks(report results.Report) []string {
 	default:
 		add("No word is a hit.")
 	}
+	hearing := Hearing(report)
 	for _, r := range report.Controls {
-		if r.Trial.Role != results.RolePositive {
+		if r.Trial.Role != results.RolePositive || len(hearing) > 0 {
 			continue
 		}
 		deaf := ""
@@ -206,9 +207,12 @@ func remarks(report results.Report) []string {
 		}
 		add("Positive control: %s %d/%d with %s%s%s.", plain(r.Trial.Word), r.Reacted, r.Measured, plain(r.Trial.Voice), deaf, wholes(report, r))
 	}
+	for _, line := range hearing {
+		add("%s.", line)
+	}
 	j := report.Judging
 	if reacted, measured := report.Negatives(); measured > 0 {
-		add("Negative controls: %d/%d. p is against them, by Fisher's exact test; q is p for %s selected.", reacted, measured, count(t.Selected, "word"))
+		add("p is against the negative controls of the last stage, %d/%d, by Fisher's exact test; q is p adjusted for all %s.", reacted, measured, count(t.Selected, "word")+" selected")
 	}
 	if j.Early {
 		add("Plays stopped as soon as it was known whether a word is a hit: rates are for ranking only, and no interval holds.")
@@ -252,6 +256,53 @@ func remarks(report results.Report) []string {
 	}
 	if t.Disagreements > 0 {
 		add("%s judged otherwise than at the time of the play.", count(t.Disagreements, "play"))
+	}
+	return lines
+}
+
+// fewControls is how many trials of the wake word are told one by one, and
+// stretches how many parts of a longer night are.
+const (
+	fewControls = 4
+	stretches   = 6
+)
+
+// Hearing says, a line each, how well the bench heard by its controls, as a whole,
+// by oracle, and over time. It is empty where there are few, and no negative ones.
+func Hearing(report results.Report) []string {
+	positive, negative := 0, 0
+	for _, r := range report.Controls {
+		if r.Trial.Role == results.RolePositive {
+			positive++
+		} else {
+			negative++
+		}
+	}
+	if positive <= fewControls && negative == 0 {
+		return nil
+	}
+	share := func(s results.Share) string {
+		i := s.Interval()
+		return fmt.Sprintf("%d/%d (%.2f-%.2f)", s.Reacted, s.Measured, i.Lower, i.Upper)
+	}
+	var lines []string
+	for _, h := range report.Hearing() {
+		what := "Controls"
+		if h.Oracle != "" {
+			what += " by " + h.Oracle
+		}
+		line := fmt.Sprintf("%s: %s woke the device in %s", what, plain(report.Campaign.WakeWord), share(h.Positive))
+		if h.Negative.Measured > 0 {
+			line += fmt.Sprintf(", silence and far words in %s", share(h.Negative))
+		}
+		lines = append(lines, line)
+	}
+	if parts := report.OverTime(stretches); len(parts) > 1 {
+		var shares []string
+		for _, s := range parts {
+			shares = append(shares, fmt.Sprintf("%d/%d", s.Reacted, s.Measured))
+		}
+		lines = append(lines, fmt.Sprintf("%s over time: %s", plain(report.Campaign.WakeWord), strings.Join(shares, ", ")))
 	}
 	return lines
 }
