@@ -36,12 +36,15 @@ type Conn struct {
 	reader *bufio.Reader
 }
 
-// Dial connects to a server.
+// Dial connects to a server. The error is that of ctx where it ended.
 func Dial(ctx context.Context, a Address) (*Conn, error) {
 	var dialer net.Dialer
 	c, err := dialer.DialContext(ctx, a.network, a.address)
+	if errors.Is(err, context.DeadlineExceeded) {
+		<-ctx.Done() // the dialer has a clock of its own, which may be ahead
+	}
 	if err != nil {
-		return nil, fmt.Errorf("wyoming: %w", err)
+		return nil, cause(ctx, fmt.Errorf("wyoming: %w", err))
 	}
 	return NewConn(c), nil
 }
