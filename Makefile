@@ -1,6 +1,6 @@
 # What a person types. `make demo` and `make test` are all a new user needs.
 
-.PHONY: help setup build build-arm64 test-arm64 demo test e2e hardware-sim lint fuzz bench truth clean
+.PHONY: help setup build build-arm64 test-arm64 demo test e2e wyoming hardware-sim lint fuzz bench truth clean
 
 # Nothing here needs a shell that differs from one machine to the next.
 SHELL := /bin/bash
@@ -34,6 +34,10 @@ e2e: setup ## as root: campaigns against virtual smart speakers, well and failin
 	scripts/setup-e2e.sh
 	go test -tags e2e -count 1 -timeout 10m -parallel 8 ./internal/virtualspeaker/bed
 	go test -tags e2e -count 1 -timeout 20m -parallel 16 -v -run Device ./cmd/fuzzer
+
+wyoming: setup ## play to openWakeWord's own Wyoming server, and speak by another, from PyPI
+	scripts/setup-wyoming.sh
+	go test -tags wyoming -count 1 -timeout 10m -run Real ./oracle/engine/wyoming ./tts/wyoming ./cmd/fuzzer
 
 hardware-sim: ## as root: pin drivers and monitor mode, in emulated machines
 	scripts/hardware-sim.sh

@@ -18,6 +18,7 @@ import (
 	"wakefuzz/bench"
 	protocol "wakefuzz/internal/wyoming"
 	"wakefuzz/internal/wyoming/wyomingtest"
+	"wakefuzz/oracle"
 	"wakefuzz/oracle/engine"
 	"wakefuzz/oracle/engine/openwakeword"
 	"wakefuzz/oracle/engine/wyoming"
@@ -80,12 +81,14 @@ func open(t testing.TB, o wyoming.Options) *wyoming.Engine {
 	return e
 }
 
-// play plays a cue and observes it.
-func play(t testing.TB, e interface {
+// listener is an engine, player and oracle in one.
+type listener interface {
 	playback.Player
-	Window() time.Duration
-	Observe(context.Context, bench.Span) (bench.Observation, error)
-}, cue playback.Cue) (playback.Sounding, bench.Observation) {
+	oracle.Oracle
+}
+
+// play plays a cue and observes it.
+func play(t testing.TB, e listener, cue playback.Cue) (playback.Sounding, bench.Observation) {
 	t.Helper()
 	sound, err := e.Play(t.Context(), cue)
 	if err != nil {
