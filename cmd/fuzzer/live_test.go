@@ -3,16 +3,21 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"wakefuzz/bench"
+	"wakefuzz/internal/wyoming"
+	"wakefuzz/internal/wyoming/wyomingtest"
 	"wakefuzz/results"
 )
 
@@ -168,12 +173,43 @@ func unfinishedPlays(t *testing.T, dir string) []results.Attempt {
 	return cut
 }
 
-// A second Ctrl-C does not wait for the play in hand, which here takes seconds.
+// A second Ctrl-C does not wait for the play in hand, which here would take for
+// ever: the server never answers it.
 func TestSecondInterrupt(t *testing.T) {
 	t.Parallel()
-	file, dir := campaignFile(t, "window: 1.2s", "window: 2m, noise_dbfs: -.inf", "}}\n", "}, workers: 1}\n"), filepath.Join(t.TempDir(), "campaign")
+	var streams atomic.Int32
+	inHand := make(chan struct{}, 1)
+	uri := wyomingtest.Serve(t, func(ctx context.Context, c *wyoming.Conn) {
+		for {
+			e, err := c.Receive(ctx)
+			if err != nil {
+				return
+			}
+			switch {
+			case e.Type == wyoming.TypeDescribe:
+				err = c.Send(ctx, wyomingtest.Event(t, wyoming.TypeInfo, wyoming.Info{Wake: []wyoming.Program{
+					{Name: "ears", Models: []wyoming.Model{{Name: "alexa", Installed: true}}},
+				}}, nil))
+			case e.Type == wyoming.TypeAudioStop && streams.Add(1) == 1:
+				err = c.Send(ctx, wyoming.Event{Type: wyoming.TypeNotDetected})
+			case e.Type == wyoming.TypeAudioStop:
+				inHand <- struct{}{}
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	engine := fmt.Sprintf("driver: wyoming, uri: %q, model: alexa, speed: 0, lag: 0s, timeout: 10m}, workers: 1}\n", uri)
+	file, dir := campaignFile(t, "driver: openwakeword, model: alexa_v0.1, window: 1.2s}}\n", engine), filepath.Join(t.TempDir(), "campaign")
 	c := start(t, "run", file, "--dir", dir)
 	c.await("play")
+	select {
+	case <-inHand:
+	case <-time.After(time.Minute):
+		t.Fatal("there is no second play")
+	}
 	c.signal(os.Interrupt)
 	if note := c.await("note"); !strings.Contains(note.Message, "Ctrl-C again stops at once") {
 		t.Errorf("after the first Ctrl-C: %q", note.Message)

@@ -162,6 +162,8 @@ type Status struct {
 	Online bool `json:"online"`
 	// Hears says that sound comes in, and the model listens.
 	Hears bool `json:"hears"`
+	// Frames is how many of sound have come in, of 80 ms each, muted or not.
+	Frames int `json:"frames"`
 	// Reacts says that it is reacting to its wake word just now, and Wakes how
 	// often it has begun to.
 	Reacts bool `json:"reacts"`
@@ -295,6 +297,7 @@ func (s *Speaker) hear(ctx context.Context, ears ears, frames <-chan []int16) er
 func (s *Speaker) woken(scores []float32) (woken bool) {
 	s.change(func() {
 		s.status.Hears = true
+		s.status.Frames++
 		for _, score := range scores {
 			s.status.Best = max(s.status.Best, score)
 			woken = woken || score >= s.options.Threshold && !s.deaf && !s.status.Reacts

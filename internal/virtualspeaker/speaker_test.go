@@ -227,7 +227,12 @@ func TestSpeaker(t *testing.T) {
 		t.Run(silence, func(t *testing.T) {
 			wakes := h.tell(t, silence).Wakes
 			h.say(t)
-			time.Sleep(time.Second)
+			if silence == "deaf" {
+				await(t, "the word to be heard", func() bool { return h.tell(t, "status").Best > 0.5 })
+			}
+			// What may still be on its way: 3 s of sound.
+			said := h.tell(t, "status").Frames
+			await(t, "the silence after it", func() bool { return h.tell(t, "status").Frames >= said+40 })
 			s := h.tell(t, "status")
 			if s.Wakes != wakes {
 				t.Error("it reacted")
