@@ -149,10 +149,22 @@ func (s *scores) rank(p *plan, rows []Row, idle *traffic.Null, paced bool) *Back
 	for i := range rows {
 		if !p.trials[i].Screening { // whose plays share windows, and have no rate
 			rows[i].P = idle.Combine(plays[i]).Value
+			rows[i].PlayP = playP(s.of[p.first[i]:p.first[i+1]], idle)
 		}
 	}
 	adjust(p, rows)
 	return b
+}
+
+// playP ranks each play by itself.
+func playP(scores []float32, idle *traffic.Null) []float64 {
+	each := make([]float64, len(scores))
+	for i, score := range scores {
+		if score >= 0 && idle.Len() > 0 {
+			each[i] = idle.P(float64(score)).Value
+		}
+	}
+	return each
 }
 
 // amongThemselves are the plays of words, but for those of words that stand out

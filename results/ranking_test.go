@@ -95,6 +95,14 @@ func TestPValuesOfDeafWordsAreSuperUniform(t *testing.T) {
 						if row.P <= level {
 							reached[i] = 1
 						}
+						for k, p := range row.PlayP {
+							if p != 0 && p < 1/float64(report.Background.Windows+1) || p > 1 { // 0: busy before it
+								t.Fatalf("play %d of %s has p = %g of %d windows", k, row.Trial.Word, p, report.Background.Windows)
+							}
+						}
+						if len(row.PlayP) != row.Trial.Plays {
+							t.Fatalf("%s has p-values of %d plays", row.Trial.Word, len(row.PlayP))
+						}
 						if row.Q < row.P*(1-1e-9) || row.Q <= 0.05 {
 							t.Errorf("%s has p = %g, q = %g", row.Trial.Word, row.P, row.Q)
 						}

@@ -83,6 +83,9 @@ type Row struct {
 	// being many of them: of all words with at most such a Q about that share is
 	// there by chance. Both are 0 where they are not known; see [Ranking].
 	P, Q float64
+	// PlayP is P of each play by itself, in the order of plays, and 0 where it is
+	// not known. It is nil without a [Ranking], and of a screening trial.
+	PlayP []float64
 	// ControlP is how likely a word that reacts no more often than the negative
 	// controls reacts in as many of its plays: Fisher's exact test, one-sided,
 	// against all negative controls of the last stage. ControlQ is the same

@@ -102,7 +102,8 @@
 //	                  to be there by chance
 //
 // Both are empty where that isn't known, and traffic_q for the wake word itself.
-// In json they are traffic.p and traffic.q, null where unknown, and background
+// In json they are traffic.p and traffic.q, null where unknown; traffic.play_p is
+// the p-value of each play by itself, in the order of plays; and background
 // says how many windows of which length the plays were compared with, whether
 // p-values are approximate, and by its notes what limits them, which the formats
 // for people say below.

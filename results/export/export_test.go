@@ -340,6 +340,21 @@ func TestColumnsAreOnlyAddedTo(t *testing.T) {
 	}
 }
 
+// P-values of plays stand beside those of their words, where they are known.
+func TestPValuesOfPlays(t *testing.T) {
+	r := report(t, word("next", "", 1, 2))
+	r.Judging.Ranking = &results.Ranking{}
+	r.Words[0].P, r.Words[0].Q, r.Words[0].PlayP = 0.25, 0.5, []float64{0.125, 0}
+	var out strings.Builder
+	if err := export.Write(&out, export.JSON, r, export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(strings.Fields(out.String()), "")
+	if !strings.Contains(got, `"traffic":{"p":0.25,"q":0.5,"play_p":[0.125,null]}`) {
+		t.Errorf("JSON without the p-values of plays:\n%s", out.String())
+	}
+}
+
 // TestPaper holds what the paper prints: the groups of Table 5, and how many
 // words are how far from alexa in section 5.5.
 func TestPaper(t *testing.T) {

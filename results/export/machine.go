@@ -67,6 +67,8 @@ func stage(t results.Trial) string {
 type ranked struct {
 	P *float64 `json:"p"`
 	Q *float64 `json:"q"`
+	// PlayP is of each play by itself, null where it is not known.
+	PlayP []*float64 `json:"play_p"`
 }
 
 // whole is what a rule says of a trial as a whole.
@@ -128,7 +130,10 @@ func records(report results.Report, rows []results.Row) []record {
 			}
 		}
 		if report.Judging.Ranking != nil {
-			list[i].Traffic = &ranked{P: known(r.P, r.P > 0), Q: known(r.Q, r.Q > 0)}
+			list[i].Traffic = &ranked{P: known(r.P, r.P > 0), Q: known(r.Q, r.Q > 0), PlayP: make([]*float64, len(r.PlayP))}
+			for k, p := range r.PlayP {
+				list[i].Traffic.PlayP[k] = known(p, p > 0)
+			}
 		}
 		if len(report.Judging.Trials) > 0 {
 			list[i].Trials = make(map[string]whole)
