@@ -95,7 +95,7 @@ type Row struct {
 	// early. Screening plays have no part in them.
 	ControlP, ControlQ float64
 	// Rate is k/n, or 0 where n is 0. Lower and Upper are its 95 % interval;
-	// see [stats.Wilson].
+	// see [stats.ClopperPearson], which holds it at any true rate.
 	Rate, Lower, Upper float64
 	// Hit is what IsHit says of the row.
 	Hit bool
@@ -437,7 +437,7 @@ func (row *Row) rate() {
 	if row.Measured > 0 {
 		row.Rate = float64(row.Reacted) / float64(row.Measured)
 	}
-	interval := stats.Wilson(row.Reacted, row.Measured)
+	interval := stats.ClopperPearson(row.Reacted, row.Measured, 0.95)
 	row.Lower, row.Upper = interval.Lower, interval.Upper
 }
 

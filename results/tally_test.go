@@ -83,7 +83,7 @@ func TestTally(t *testing.T) {
 		Peak: float64(float32(0.95)), Latency: (-500*ms + 300*ms) / 2,
 		ByOracle: []results.Readings{{Oracle: engine.Name, Reacted: 2, Quiet: 1, Unmeasured: 1}},
 	}
-	interval := stats.Wilson(2, 3)
+	interval := stats.ClopperPearson(2, 3, 0.95)
 	lexus.Lower, lexus.Upper = interval.Lower, interval.Upper
 	if !reflect.DeepEqual(report.Words[0], lexus) {
 		t.Errorf("lexus\n%+v, not\n%+v", report.Words[0], lexus)
@@ -240,7 +240,7 @@ func TestRank(t *testing.T) {
 	row := func(word string, distance, reacted, measured int) results.Row {
 		r := results.Row{Trial: trial(word, "", 10), Distance: distance, Reacted: reacted, Measured: measured}
 		r.Rate = float64(reacted) / float64(measured)
-		interval := stats.Wilson(reacted, measured)
+		interval := stats.ClopperPearson(reacted, measured, 0.95)
 		r.Lower, r.Upper = interval.Lower, interval.Upper
 		return r
 	}
@@ -252,7 +252,7 @@ func TestRank(t *testing.T) {
 	for order, want := range map[results.Order]string{
 		results.OrderDistance:   "cabdee",
 		results.OrderRate:       "deecab",
-		results.OrderLowerBound: "eecdab",
+		results.OrderLowerBound: "eecabd",
 		"":                      "cabdee",
 	} {
 		for range 5 {

@@ -43,7 +43,7 @@
 //	reacted           plays that the device reacted to: k
 //	failed            plays attempted, but not measured
 //	rate              k/n, 0 to 1
-//	rate_low          lower end of the 95 % Wilson interval of the rate
+//	rate_low          lower end of the exact 95 % interval of the rate (Clopper and Pearson)
 //	rate_high         upper end of it
 //	hit               true if the device reacted in at least the report's hit rate
 //	                  of the plays planned
