@@ -170,22 +170,14 @@ func (s *Session) wake(ctx context.Context, which string) (Play, error) {
 // play sounds a clip and observes until the watch after it is over. A fault is
 // why it did not sound.
 func (s *Session) play(ctx context.Context, clip tts.Clip, watch time.Duration) (p Play, fault string, err error) {
-	sounding, err := s.bench.Player.Play(ctx, playback.Cue{Clip: clip})
+	sounding, observations, err := s.bench.Once(ctx, playback.Cue{Clip: clip}, watch)
 	if err != nil {
-		return p, "", fmt.Errorf("player: %w", err)
+		return p, "", err
 	}
 	if sounding.Fault != bench.NoFault {
 		return p, "the loudspeaker: " + sounding.Detail, nil
 	}
-	p.Sound = sounding.Span
-	for _, o := range s.bench.Oracles {
-		observation, err := o.Observe(ctx, bench.Span{Start: p.Sound.Start, End: p.Sound.End.Add(watch)})
-		if err != nil {
-			return p, "", fmt.Errorf("oracle %s: %w", o.Name(), err)
-		}
-		p.Observations = append(p.Observations, observation)
-	}
-	return p, "", nil
+	return Play{Sound: sounding.Span, Observations: observations}, "", nil
 }
 
 // describe says in a line what was seen of a play.
