@@ -86,7 +86,7 @@ func (e explaining) validate() error {
 	return nil
 }
 
-func (a *app) explain(cmd *cobra.Command, path, word string, e explaining) error {
+func (a *app) explain(cmd *cobra.Command, path, word string, e explaining) (err error) {
 	ctx := cmd.Context()
 	spec, sessions, err := a.campaignAt(cmd, path)
 	if err != nil {
@@ -112,7 +112,7 @@ func (a *app) explain(cmd *cobra.Command, path, word string, e explaining) error
 	if err != nil {
 		return err
 	}
-	defer bench.Close()
+	defer func() { err = errors.Join(err, bench.Close()) }()
 	if err := sameAsPlayed(ctx, sessions, bench, voices); err != nil {
 		return err
 	}
