@@ -17,11 +17,11 @@ for file in examples/truth/*.yaml; do
 		NR == 1 {
 			for (i = 1; i <= NF; i++)
 				at[$i] = i
-			print "word,pronunciation,plays,reacted"
+			print "word,pronunciation,k,n"
 			next
 		}
 		$at["role"] == "word" && $at["reacted"] > 0 {
-			print $at["word"] "," $at["pronunciation"] "," $at["measured"] "," $at["reacted"]
+			print $at["word"] "," $at["pronunciation"] "," $at["reacted"] "," $at["measured"]
 		}' | (read -r head && echo "$head" && sort) >"docs/truth/$name.csv.new"
 	mv "docs/truth/$name.csv.new" "docs/truth/$name.csv"
 	echo "docs/truth/$name.csv: $(($(wc -l <"docs/truth/$name.csv") - 1)) words reacted at least once"
