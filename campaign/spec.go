@@ -54,7 +54,10 @@ type Spec struct {
 	// the wake word, by Selection.WithDefaults.
 	Words wordlists.Selection `yaml:"words"`
 	// Voices speak each word, one trial a voice.
-	Voices []tts.Voice `yaml:"voices"`
+	Voices Voices `yaml:"voices"`
+	// VoicesSample is how many of the voices that the file spells out take part,
+	// chosen by the seed; 0 means all.
+	VoicesSample int `yaml:"voices_sample,omitempty"`
 	// Bench is what the words are played to.
 	Bench BenchSpec `yaml:"bench"`
 	// Protocol is in what order and how often.
@@ -443,6 +446,9 @@ func (s *Spec) validate() error {
 		if first := slices.IndexFunc(s.Voices, func(w tts.Voice) bool { return w.String() == v.String() }); first < i {
 			return fmt.Errorf("voices[%d]: %s stands there twice", i, v)
 		}
+	}
+	if err := s.sampleVoices(); err != nil {
+		return err
 	}
 	if err := s.Words.Validate(); err != nil {
 		return fmt.Errorf("words.%w", err)

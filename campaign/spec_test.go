@@ -315,6 +315,7 @@ func FuzzParseSpec(f *testing.F) {
 	f.Add([]byte("a: &a [*a, *a]"))
 	f.Add([]byte("name: x\nname: y"))
 	f.Add([]byte(smallSpec + "judge: {traffic: {window: 1s, latency: 1s}}"))
+	f.Add([]byte(strings.Replace(smallSpec, "name: kal16", "name: [a, b], rate: [1, 2]", 1) + "voices_sample: 3\n"))
 	f.Add([]byte("name: x\nwords:\n  phonemes: !tag\nseed: 1"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		spec, err := campaign.ParseSpec("fuzz.yaml", text, drivers)
