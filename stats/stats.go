@@ -52,13 +52,22 @@ func Wilson(k, n int) Interval {
 // seen: it holds the true one at least as often as its level, such as 0.95,
 // says. For n = 0 it is all of [0, 1].
 func ClopperPearson(k, n int, level float64) Interval {
-	tail := (1 - level) / 2
+	return ClopperPearsonShares(float64(k), n, level)
+}
+
+// ClopperPearsonShares is that interval for the mean of n outcomes that lie
+// anywhere from 0 to 1, each a share itself, and that sum to sum. Such outcomes
+// spread less than those of 0 and 1 alone with the same mean, for which the
+// interval is made, so it is too wide rather than too narrow.
+func ClopperPearsonShares(sum float64, n int, level float64) Interval {
+	const rounding = 1e-9 // ten times a tenth is not quite one
+	tail, m := (1-level)/2, float64(n)
 	i := Interval{0, 1}
-	if k > 0 {
-		i.Lower = mathext.InvRegIncBeta(float64(k), float64(n-k+1), tail)
+	if sum > rounding {
+		i.Lower = mathext.InvRegIncBeta(sum, m-sum+1, tail)
 	}
-	if k < n {
-		i.Upper = mathext.InvRegIncBeta(float64(k+1), float64(n-k), 1-tail)
+	if sum < m-rounding {
+		i.Upper = mathext.InvRegIncBeta(sum+1, m-sum, 1-tail)
 	}
 	return i
 }

@@ -246,3 +246,38 @@ func TestBlockBootstrapCovers(t *testing.T) {
 		t.Errorf("without blocks the interval still holds the mean in %.3f of the series: the test tests nothing", share)
 	}
 }
+
+// Shares spread less than yes and no, so the interval of their mean holds at least
+// as often as it says, whatever their distribution.
+func TestClopperPearsonSharesHolds(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for name, draw := range map[string]func() float64{
+		"uniform":       random.Float64,
+		"mostly none":   func() float64 { return math.Pow(random.Float64(), 9) },
+		"mostly all":    func() float64 { return math.Pow(random.Float64(), 1./9) },
+		"nearly yes/no": func() float64 { return math.Round(random.Float64()) },
+		"all alike":     func() float64 { return 0.3 },
+	} {
+		mean := 0.0
+		const many = 1 << 20
+		for range many {
+			mean += draw() / many
+		}
+		for _, n := range []int{2, 3, 6, 20} {
+			held := 0
+			const times = 4000
+			for range times {
+				sum := 0.0
+				for range n {
+					sum += draw()
+				}
+				if i := stats.ClopperPearsonShares(sum, n, 0.95); i.Lower <= mean && mean <= i.Upper {
+					held++
+				}
+			}
+			if share := float64(held) / times; share < 0.94 { // 0.95, of so many drawn
+				t.Errorf("%s, %d shares: the interval holds in %.3f", name, n, share)
+			}
+		}
+	}
+}

@@ -64,8 +64,19 @@
 //	                  stage
 //	control_q         the same adjusted for the number of words that were selected
 //	                  (Benjamini and Hochberg)
+//	voices            voices that words were planned with; this and the following
+//	                  are of the word over all its voices, and empty for all but
+//	                  words of the last stage
+//	voices_measured   with so many of them the word was measured
+//	voices_hit        with so many of them it is a hit
+//	voices_rate       mean of the voices' rates; empty where the word was not
+//	                  measured with each of them
+//	voices_rate_low   lower end of its 95 % interval, for which each voice counts as
+//	                  one play, however often it was played
+//	voices_rate_high  upper end of it
 //
-// In json, words are those of the last stage, and screened has the others.
+// Where words were spoken by several voices, table and markdown have another table,
+// of words by voice. In json, words are those of the last stage, and screened has the others.
 //
 // Where the report's rules judge several oracles, there follow two columns for
 // each of them, the oracles in alphabetical order, whether they have seen a
@@ -165,29 +176,51 @@ type Options struct {
 // Write writes the report. Errors are those of w, or that there is no such
 // format.
 func Write(w io.Writer, format Format, report results.Report, options Options) error {
-	var prediction results.Prediction // of all words, whichever are listed
-	if format == Table || format == Markdown {
-		prediction = results.Predict(report.Campaign, report.Words, report.Screened)
+	rows := options.Rows
+	if rows == Default && format != CSV && format != JSON {
+		rows = Hits
 	}
-	write, known := map[Format]func(io.Writer, results.Report) error{
-		Table:    func(w io.Writer, r results.Report) error { return writeTable(w, r, prediction) },
-		Table5:   writeTable5,
+	all := overviewOf(format, report, rows)
+	if rows == Hits {
+		report.Words = slices.DeleteFunc(slices.Clone(report.Words), func(r results.Row) bool { return !r.Hit })
+		report.Screened = nil
+	}
+	write, known := map[Format]func(io.Writer, results.Report, overview) error{
+		Table:    writeTable,
+		Table5:   func(w io.Writer, r results.Report, _ overview) error { return writeTable5(w, r) },
 		CSV:      writeCSV,
 		JSON:     writeJSON,
-		Markdown: func(w io.Writer, r results.Report) error { return writeMarkdown(w, r, prediction) },
-		LaTeX:    writeLaTeX,
+		Markdown: writeMarkdown,
+		LaTeX:    func(w io.Writer, r results.Report, _ overview) error { return writeLaTeX(w, r) },
 	}[format]
 	if !known {
 		_, err := ParseFormat(string(format))
 		return err
 	}
-	rows := options.Rows
-	if rows == Default && format != CSV && format != JSON {
-		rows = Hits
+	return write(w, report, all)
+}
+
+// overview is what is told of all words together, whichever are listed.
+type overview struct {
+	prediction results.Prediction
+	// voices are those that words were planned with. words are the words over
+	// them, by name; listed are those that a table by voice lists, in the report's
+	// order, where there are several voices.
+	voices []string
+	words  map[string]results.WordRow
+	listed []results.WordRow
+}
+
+func overviewOf(format Format, report results.Report, rows Rows) overview {
+	c := overview{voices: report.Voices(), words: map[string]results.WordRow{}}
+	if format == Table || format == Markdown {
+		c.prediction = results.Predict(report.Campaign, report.Words, report.Screened)
 	}
-	if rows == Hits {
-		report.Words = slices.DeleteFunc(slices.Clone(report.Words), func(r results.Row) bool { return !r.Hit })
-		report.Screened = nil
+	for _, word := range results.OverVoices(report) {
+		c.words[word.Word] = word
+		if len(c.voices) > 1 && (rows != Hits || word.Hits > 0) {
+			c.listed = append(c.listed, word)
+		}
 	}
-	return write(w, report)
+	return c
 }

@@ -244,6 +244,24 @@ func mixed(t *testing.T) results.Report {
 	return report(t, outcomes...)
 }
 
+// spoken is what several voices said, one of which a screening left out at a word.
+func spoken(t *testing.T) results.Report {
+	said := func(text, voice string, k int) outcome {
+		o := word(text+voice, "", k, 10)
+		o.trial.Word, o.trial.Voice = text, "flite/"+voice
+		return o
+	}
+	screened := said("lexus", "slt", 0)
+	screened.trial.Screening = true
+	return report(t,
+		said("elexis", "kal16", 10), said("elexis", "awb", 9), said("elexis", "slt", 2),
+		said("lexus", "kal16", 7), said("lexus", "awb", 10), screened,
+		said("next", "kal16", 0), said("next", "awb", 1), said("next", "slt", 0),
+		said("vex", "kal16", 0), said("vex", "awb", 0), said("vex", "slt", 10),
+		control(10),
+	)
+}
+
 func TestGolden(t *testing.T) {
 	night := sample(t)
 	twice := watchedTwice(night)
@@ -279,6 +297,9 @@ func TestGolden(t *testing.T) {
 		"trials.csv":       {paced, export.CSV, export.Default},
 		"trials.json":      {paced, export.JSON, export.Default},
 		"trials5.txt":      {paced, export.Table5, export.Default},
+		"voices.txt":       {spoken(t), export.Table, export.Default},
+		"voices.md":        {spoken(t), export.Markdown, export.All},
+		"voices.csv":       {spoken(t), export.CSV, export.Hits},
 		"distances.txt":    {mixed(t), export.Table, export.Default},
 		"distances.md":     {mixed(t), export.Markdown, export.Default},
 		"settled.txt":      {settled, export.Table, export.Default},

@@ -372,7 +372,43 @@ func prettyAgreement(a results.Agreement) table.Writer {
 	return t
 }
 
-func writeTable(w io.Writer, report results.Report, p results.Prediction) error {
+const voicesTitle = "Words by voice; over all, each voice counts as one play, however often it was played"
+
+// voiceColumns is how many voices fit side by side. Beyond, csv has them.
+const voiceColumns = 6
+
+// prettyVoices fills a table of the words over their voices.
+func prettyVoices(all overview) table.Writer {
+	head := table.Row{"word"}
+	if len(all.voices) <= voiceColumns {
+		for _, voice := range all.voices {
+			head = append(head, plain(voice))
+		}
+	}
+	t := texttable.New(append(head, "hit with", "rate over all", "95 %"), 1)
+	for _, w := range all.listed {
+		row := table.Row{plain(w.Word)}
+		if len(all.voices) <= voiceColumns {
+			for _, r := range w.Rows {
+				if r == nil {
+					row = append(row, "-")
+				} else {
+					row = append(row, fmt.Sprintf("%d/%d", r.Reacted, r.Measured))
+				}
+			}
+		}
+		row = append(row, fmt.Sprintf("%d/%d", w.Hits, len(all.voices)))
+		if w.Known {
+			row = append(row, fmt.Sprintf("%.2f", w.Rate), fmt.Sprintf("%.2f-%.2f", w.Lower, w.Upper))
+		} else {
+			row = append(row, "-", "-")
+		}
+		t.AppendRow(row)
+	}
+	return t
+}
+
+func writeTable(w io.Writer, report results.Report, all overview) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", title(report))
 	if len(report.Words) > 0 {
@@ -381,7 +417,10 @@ func writeTable(w io.Writer, report results.Report, p results.Prediction) error 
 	if agreements := Agreements(report); agreements != "" {
 		fmt.Fprintf(&b, "%s\n", agreements)
 	}
-	if telling(p) {
+	if len(all.listed) > 0 {
+		fmt.Fprintf(&b, "%s:\n%s\n", voicesTitle, texttable.Render(prettyVoices(all)))
+	}
+	if p := all.prediction; telling(p) {
 		fmt.Fprintf(&b, "%s:\n%s\n", predictionTitle(p), texttable.Render(prettyPrediction(p)))
 	}
 	fmt.Fprintf(&b, "%s\n", strings.Join(remarks(report), "\n"))
@@ -389,7 +428,7 @@ func writeTable(w io.Writer, report results.Report, p results.Prediction) error 
 	return err
 }
 
-func writeMarkdown(w io.Writer, report results.Report, p results.Prediction) error {
+func writeMarkdown(w io.Writer, report results.Report, all overview) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n", title(report))
 	if len(report.Words) > 0 {
@@ -398,7 +437,10 @@ func writeMarkdown(w io.Writer, report results.Report, p results.Prediction) err
 	for _, a := range report.Agreements {
 		fmt.Fprintf(&b, "%s:\n\n%s\n\n", agreementTitle(a), prettyAgreement(a).RenderMarkdown())
 	}
-	if telling(p) {
+	if len(all.listed) > 0 {
+		fmt.Fprintf(&b, "%s:\n\n%s\n\n", voicesTitle, prettyVoices(all).RenderMarkdown())
+	}
+	if p := all.prediction; telling(p) {
 		fmt.Fprintf(&b, "%s:\n\n%s\n\n", predictionTitle(p), prettyPrediction(p).RenderMarkdown())
 	}
 	for _, line := range remarks(report) {

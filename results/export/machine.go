@@ -53,6 +53,18 @@ type record struct {
 	Why      string   `json:"why"`
 	ControlP *float64 `json:"control_p"`
 	ControlQ *float64 `json:"control_q"`
+
+	overVoices
+}
+
+// overVoices is what was found of a word of the last stage over all its voices.
+type overVoices struct {
+	Voices         *int     `json:"voices"`
+	VoicesMeasured *int     `json:"voices_measured"`
+	VoicesHit      *int     `json:"voices_hit"`
+	VoicesRate     *float64 `json:"voices_rate"`
+	VoicesRateLow  *float64 `json:"voices_rate_low"`
+	VoicesRateHigh *float64 `json:"voices_rate_high"`
 }
 
 // stage is the name of a trial's stage.
@@ -92,7 +104,7 @@ type counts struct {
 	Reacted  int `json:"reacted"`
 }
 
-func records(report results.Report, rows []results.Row) []record {
+func records(report results.Report, all overview, rows []results.Row) []record {
 	list := make([]record, len(rows)) // never nil: an empty list is [] in JSON
 	for i, r := range rows {
 		t := r.Trial
@@ -122,6 +134,13 @@ func records(report results.Report, rows []results.Row) []record {
 
 			Batch: t.Batch, Stage: stage(t), Segment: t.Segment, Why: t.Why,
 			ControlP: known(r.ControlP, r.ControlP > 0), ControlQ: known(r.ControlQ, r.ControlQ > 0),
+		}
+		if over, there := all.words[t.Word]; there && t.Role == results.RoleWord && !t.Screening {
+			voices := len(all.voices)
+			list[i].overVoices = overVoices{
+				&voices, &over.Measured, &over.Hits,
+				known(over.Rate, over.Known), known(over.Lower, over.Known), known(over.Upper, over.Known),
+			}
 		}
 		if several(report) {
 			list[i].ByOracle = make(map[string]counts)
@@ -163,9 +182,10 @@ var columns = []string{
 	"code", "distance", "phoneme_distance", "plays", "measured", "reacted", "failed",
 	"rate", "rate_low", "rate_high", "hit", "peak", "latency_ms", "trial",
 	"batch", "stage", "segment", "why", "control_p", "control_q",
+	"voices", "voices_measured", "voices_hit", "voices_rate", "voices_rate_low", "voices_rate_high",
 }
 
-func writeCSV(w io.Writer, report results.Report) error {
+func writeCSV(w io.Writer, report results.Report, all overview) error {
 	out := csv.NewWriter(w)
 	head := slices.Clone(columns)
 	if several(report) {
@@ -180,7 +200,7 @@ func writeCSV(w io.Writer, report results.Report) error {
 		head = append(head, "traffic_p", "traffic_q")
 	}
 	out.Write(head) // errors stay until Flush
-	for _, r := range records(report, slices.Concat(report.Words, report.Screened, report.Controls)) {
+	for _, r := range records(report, all, slices.Concat(report.Words, report.Screened, report.Controls)) {
 		line := []string{
 			cell(r.Word), r.Role, cell(r.List), cell(r.Voice), strconv.Itoa(r.Round),
 			cell(r.Pronunciation), strconv.FormatBool(r.Guessed), strconv.Itoa(r.Phonemes),
@@ -189,6 +209,7 @@ func writeCSV(w io.Writer, report results.Report) error {
 			fixed(r.Rate, 4), fixed(&r.RateLow, 4), fixed(&r.RateHigh, 4), strconv.FormatBool(r.Hit),
 			fixed(r.Peak, 6), fixed(r.LatencyMS, 1), r.Trial,
 			strconv.Itoa(r.Batch), r.Stage, strconv.Itoa(r.Segment), cell(r.Why), exact(r.ControlP), exact(r.ControlQ),
+			counted(r.Voices), counted(r.VoicesMeasured), counted(r.VoicesHit), fixed(r.VoicesRate, 4), fixed(r.VoicesRateLow, 4), fixed(r.VoicesRateHigh, 4),
 		}
 		if several(report) {
 			for _, o := range report.Oracles {
@@ -217,6 +238,13 @@ func cell(s string) string {
 		return "'" + s
 	}
 	return s
+}
+
+func counted(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.Itoa(*n)
 }
 
 // exact is a p-value, which may be very small.
@@ -336,7 +364,7 @@ type totals struct {
 	Complete      bool `json:"complete"`
 }
 
-func writeJSON(w io.Writer, report results.Report) error {
+func writeJSON(w io.Writer, report results.Report, all overview) error {
 	c, j, t := report.Campaign, report.Judging, report.Totals
 	trials := map[string]string{}
 	for _, rule := range j.Trials {
@@ -373,9 +401,9 @@ func writeJSON(w io.Writer, report results.Report) error {
 			Disagreements: t.Disagreements,
 			Complete:      t.Complete(),
 		},
-		Words:      records(report, report.Words),
-		Screened:   records(report, report.Screened),
-		Controls:   records(report, report.Controls),
+		Words:      records(report, all, report.Words),
+		Screened:   records(report, all, report.Screened),
+		Controls:   records(report, all, report.Controls),
 		Agreements: agreements(report),
 		Background: backgroundOf(report.Background),
 	})
