@@ -190,6 +190,21 @@ func TestNominalAndShort(t *testing.T) {
 	}
 }
 
+// Without directions, stretches are compared by all that passes.
+func TestStretchesWithoutDirections(t *testing.T) {
+	dir := t.TempDir()
+	profile := idletraffic.Profiles()[5] // which has none
+	record(t, filepath.Join(dir, "a.pcapng"), slices.Collect(profile.Packets(1, bench.Span{End: 120 * second})))
+	write(t, filepath.Join(dir, "labels.csv"), fmt.Sprintf("kind,%s\nidle,a.pcapng,%[2]s,0,60\nprobe alexa,a.pcapng,%[2]s,60,120\n", head, idletraffic.Nobody))
+	result, err := evaluated(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if probed := result.Devices[0].Probed; len(probed) != 1 || probed[0].Inapplicable != "" || probed[0].P <= 0 {
+		t.Errorf("%+v", probed)
+	}
+}
+
 func text(t *testing.T, write func(io.Writer) error) string {
 	t.Helper()
 	var b bytes.Buffer

@@ -118,6 +118,9 @@ func compare(idle, other []bench.Packet, idleSpan, span analysis.Span) traffic.C
 		var moved []bench.Packet
 		for _, p := range traffic.Between(packets, bench.Span{Start: from, End: from.Add(rule.Duration)}) {
 			p.At += to - from
+			if p.Direction == bench.DirectionUnknown {
+				p.Direction = bench.Outgoing // as for scanners: all that is not known to come in
+			}
 			moved = append(moved, p)
 		}
 		return moved, bench.Span{Start: to, End: to.Add(rule.Duration)}
