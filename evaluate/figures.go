@@ -76,6 +76,7 @@ type chart struct {
 	columns int
 	height  vg.Length // of a panel
 	mark    string    // what points are marked for
+	dashed  string    // what the panels' lines at certain values are
 	reason  string    // why there are no panels
 }
 
@@ -238,7 +239,7 @@ func (r *Result) rocs() chart {
 // thresholds are what a line at so many bytes finds, and how often it is reached
 // otherwise.
 func (r *Result) thresholds() chart {
-	c := chart{name: "thresholds", columns: 2, height: panelH, reason: noROC}
+	c := chart{name: "thresholds", columns: 2, height: panelH, reason: noROC, dashed: "the line of a device of which nothing is known"}
 	for _, detector := range []string{"calibrated", "volume"} {
 		what := func(value func(Outcome) (float64, bool)) []series {
 			return coloured(r.Devices, func(d Device) []point {
@@ -297,7 +298,7 @@ func (r *Result) invocations() chart {
 
 // alternation is p of stretches, idle and probed in turn (Figure 6).
 func (r *Result) alternation() chart {
-	c := chart{name: "alternation", columns: 1, height: 1.7 * vg.Inch,
+	c := chart{name: "alternation", columns: 1, height: 1.7 * vg.Inch, dashed: paperThreshold(),
 		reason: "no device has stretches of the kinds idle and probe"}
 	for _, d := range r.Devices {
 		kinds := []series{
@@ -327,6 +328,9 @@ func (r *Result) alternation() chart {
 	}
 	return c
 }
+
+// paperThreshold names the line of the paper's threshold.
+func paperThreshold() string { return fmt.Sprintf("p = %g", traffic.PaperTTestRule().Threshold) }
 
 // mostWords is how many words fit on a page.
 const mostWords = 40
@@ -369,7 +373,7 @@ func (r *Result) words() chart {
 		}
 		return points
 	}, false)
-	c := chart{name: "words", columns: 1, height: vg.Inch + 0.22*vg.Inch*vg.Length(len(words))*max(1, vg.Length(len(lines))/3),
+	c := chart{name: "words", columns: 1, dashed: paperThreshold(), height: vg.Inch + 0.22*vg.Inch*vg.Length(len(words))*max(1, vg.Length(len(lines))/3),
 		reason: "no device has stretches of the kind probe after idle ones"}
 	if len(lines) > 0 {
 		for i := range lines {
@@ -403,11 +407,17 @@ func (c chart) write(path string) error {
 	if c.mark != "" {
 		entries = append(entries, figure.Entry{Name: c.mark, Sign: series{colour: figure.Text}.dot})
 	}
-	rows := (len(c.panels) + c.columns - 1) / c.columns
+	if c.dashed != "" {
+		entries = append(entries, figure.Entry{Name: c.dashed, Sign: func(c draw.Canvas, at vg.Point) {
+			c.StrokeLine2(dashes, at.X-6.5, at.Y, at.X+6.5, at.Y)
+		}})
+	}
+	columns := min(c.columns, len(c.panels))
+	rows := (len(c.panels) + columns - 1) / columns
 	legend := figure.LegendHeight(entries)
 	plots := make([][]*plot.Plot, rows)
-	for i := range rows * c.columns {
-		row := i / c.columns
+	for i := range rows * columns {
+		row := i / columns
 		if i >= len(c.panels) {
 			plots[row] = append(plots[row], nil)
 			continue
@@ -416,7 +426,7 @@ func (c chart) write(path string) error {
 	}
 	return figure.Write(path, c.height*vg.Length(rows)+legend, func(canvas draw.Canvas) {
 		figure.Legend(canvas, entries)
-		tiles := draw.Tiles{Rows: rows, Cols: c.columns, PadTop: 4, PadRight: 0.15 * vg.Inch, PadLeft: 0.06 * vg.Inch,
+		tiles := draw.Tiles{Rows: rows, Cols: columns, PadTop: 4, PadRight: 0.15 * vg.Inch, PadLeft: 0.06 * vg.Inch,
 			PadBottom: 0.06 * vg.Inch, PadX: 0.2 * vg.Inch, PadY: 0.15 * vg.Inch}
 		for i, row := range plot.Align(plots, tiles, draw.Crop(canvas, 0, 0, 0, -legend)) {
 			for j, tile := range row {
@@ -499,6 +509,9 @@ func oneTwoFive(low, high float64) []float64 {
 	return all
 }
 
+// dashes are for lines at certain values.
+var dashes = draw.LineStyle{Color: figure.Text, Width: 0.5, Dashes: []vg.Length{2, 2}}
+
 // Plot draws the panel's inside.
 func (p panel) Plot(c draw.Canvas, plt *plot.Plot) {
 	placeX, placeY := plt.Transforms(&c)
@@ -510,12 +523,11 @@ func (p panel) Plot(c draw.Canvas, plt *plot.Plot) {
 			c.StrokeLine2(grid, c.Min.X, placeY(t.Value), c.Max.X, placeY(t.Value))
 		}
 	}
-	mark := draw.LineStyle{Color: figure.Text, Width: 0.5, Dashes: []vg.Length{2, 2}}
 	for _, v := range p.across {
-		c.StrokeLine2(mark, c.Min.X, y(v), c.Max.X, y(v))
+		c.StrokeLine2(dashes, c.Min.X, y(v), c.Max.X, y(v))
 	}
 	for _, v := range p.up {
-		c.StrokeLine2(mark, x(v), c.Min.Y, x(v), c.Max.Y)
+		c.StrokeLine2(dashes, x(v), c.Min.Y, x(v), c.Max.Y)
 	}
 	text := draw.TextStyle{Color: figure.Text, Font: figure.Sans(6), Handler: plot.DefaultTextHandler}
 	for _, s := range slices.Backward(p.series) { // the first is on top

@@ -114,9 +114,12 @@ type Entry struct {
 // The places of a legend.
 const (
 	signWidth   = 13
-	entryGap    = 9
+	entryGap    = 4
 	legendLine  = 13
 	legendStart = 0.4 * vg.Inch
+	// spare is by how much wider the text of an SVG may be where whoever looks at
+	// it has neither of the fonts that it names: DejaVu Sans is.
+	spare = 1.2
 )
 
 var legendStyle = draw.TextStyle{Color: Text, Font: Sans(8), Handler: plot.DefaultTextHandler, YAlign: draw.YCenter}
@@ -142,7 +145,7 @@ func Legend(c draw.Canvas, entries []Entry) {
 func layout(entries []Entry, place func(Entry, vg.Point)) {
 	x, y := legendStart, vg.Length(legendLine)
 	for _, e := range entries {
-		width := signWidth + 3 + legendStyle.Width(e.Name)
+		width := signWidth + 3 + spare*legendStyle.Width(e.Name)
 		if x > legendStart && x+width > Width-0.1*vg.Inch {
 			x, y = legendStart, y+legendLine
 		}
