@@ -218,7 +218,7 @@ func (l *labels) add(at position, row map[string]string) error {
 	written := cmp.Or(row["mac"], row["ip"], row["device"])
 	device, err := capture.ParseAddress(written)
 	if err != nil {
-		return at.errorf("device: %v", err)
+		return at.errorf("device: %v; where device is a name, the column mac or ip has the address", err)
 	}
 	path := filepath.FromSlash(row["file"])
 	if !filepath.IsAbs(path) {

@@ -29,8 +29,13 @@ const (
 // maxRoundBytes bounds the JSON file of a round, which holds its plays.
 const maxRoundBytes = 1 << 20
 
-// ErrRound means that a round's file is damaged, or of another scan.
-var ErrRound = errors.New("not a round of this scan")
+// Errors that a caller may want to tell apart.
+var (
+	// ErrRound means that a round's file is damaged, or of another scan.
+	ErrRound = errors.New("not a round of this scan")
+	// ErrNotFound: the folder holds no scan.
+	ErrNotFound = errors.New("no such scan")
+)
 
 // Folder holds the rounds of a scan.
 type Folder struct {
@@ -73,11 +78,12 @@ func Open(path, spec string, same func(stored string) error) (_ *Folder, err err
 // Path is where the folder is.
 func (f *Folder) Path() string { return f.path }
 
-// View opens a folder for reading, also while a scan goes on in it.
+// View opens a folder for reading, also while a scan goes on in it. Errors wrap
+// ErrNotFound, or are of the file system.
 func View(path string) (f *Folder, spec string, err error) {
 	text, err := os.ReadFile(filepath.Join(path, specFile))
 	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("%s: %w: it holds no %s", path, results.ErrNotFound, specFile)
+		err = fmt.Errorf("%s: %w: it holds no %s", path, ErrNotFound, specFile)
 	}
 	return &Folder{path: path}, string(text), err
 }

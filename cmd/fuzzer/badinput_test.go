@@ -313,6 +313,17 @@ func TestFullOutput(t *testing.T) {
 	}
 }
 
+// Campaign files and scan files are easily taken for each other.
+func TestFilesOfTheOtherKind(t *testing.T) {
+	t.Parallel()
+	home := filepath.Join(t.TempDir(), "home.yaml")
+	write(t, home, []byte("name: home\ninterface: wlan0\nplayer: {driver: speaker}\n"))
+	fuzzer(t, exitUsage, "scan", campaignFile(t)).says(t, "is a campaign file: fuzzer run")
+	fuzzer(t, exitUsage, "run", home).says(t, "is a scan file: fuzzer scan")
+	fuzzer(t, exitUsage, "record", home, "--kind", "idle").says(t, "is a scan file")
+	fuzzer(t, exitNoCampaign, "scan", home, "--report", "--dir", t.TempDir()).says(t, "no such scan")
+}
+
 // A program that is not installed is named, with how to install it.
 func TestMissingProgram(t *testing.T) {
 	t.Parallel()

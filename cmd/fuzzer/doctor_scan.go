@@ -71,7 +71,7 @@ func (d *doctor) checkRounds(spec scan.Spec) []scan.Round {
 	const check, mend = "rounds", "choose another folder with --dir"
 	folder, stored, err := scan.View(d.dir)
 	switch {
-	case errors.Is(err, results.ErrNotFound):
+	case errors.Is(err, scan.ErrNotFound):
 		d.ok(check, "%s does not exist yet and will be made", d.dir)
 		return nil
 	case err == nil:

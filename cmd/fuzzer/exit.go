@@ -60,7 +60,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &left):
 		return left.code
-	case errors.Is(err, results.ErrNotFound):
+	case errors.Is(err, results.ErrNotFound), errors.Is(err, scan.ErrNotFound):
 		return exitNoCampaign
 	case errors.As(err, &locked):
 		return exitLocked

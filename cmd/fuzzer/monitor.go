@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -111,7 +112,14 @@ func (a *app) monitor(ctx context.Context, flags monitorFlags) error {
 	if flags.format == "jsonl" {
 		setup.Tell = func(activation monitor.Activation) { a.tellJSON(activation) }
 	}
-	a.complain("watching %s; Ctrl-C ends it", flags.iface)
+	listen, tell := setup.Listen, sync.OnceFunc(func() { a.complain("watching %s; Ctrl-C ends it", flags.iface) })
+	setup.Listen = func(ctx context.Context) (monitor.Source, error) {
+		source, err := listen(ctx)
+		if err == nil {
+			tell()
+		}
+		return source, err
+	}
 	report, err := monitor.Run(ctx, setup)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"wakefuzz/protocol"
 	"wakefuzz/results"
 	"wakefuzz/results/export"
+	"wakefuzz/scan"
 	"wakefuzz/tts"
 	"wakefuzz/wordlists"
 )
@@ -171,6 +172,9 @@ func readSpec(path string) (campaign.Spec, wordlists.Word, error) {
 	}
 	spec, err := campaign.ParseSpec(path, text, drivers)
 	if err != nil {
+		if _, other := scan.ParseSpec(path, text, drivers); other == nil {
+			err = usagef("%s is a scan file: fuzzer scan carries it out", path)
+		}
 		return campaign.Spec{}, wordlists.Word{}, err
 	}
 	if err := anchor(&spec, filepath.Dir(path)); err != nil {

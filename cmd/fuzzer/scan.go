@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wakefuzz/bench"
+	"wakefuzz/campaign"
 	"wakefuzz/capture"
 	"wakefuzz/playback/speaker"
 	"wakefuzz/scan"
@@ -42,7 +43,7 @@ which of them react to sound at all, to what, and how sure that is.
 
 Everything that passes is kept, headers only, in the scan's folder. Ctrl-C stops at
 once; run the same command again to go on. At most the round in hand is lost.`,
-		Example: "  fuzzer scan examples/scan.yaml\n  fuzzer scan examples/scan.yaml --report",
+		Example: "  sudo fuzzer scan examples/scans/home.yaml\n  fuzzer scan examples/scans/home.yaml --report",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.format != "table" && flags.format != "json" {
@@ -105,6 +106,9 @@ func readScan(path string) (scan.Spec, error) {
 	}
 	spec, err := scan.ParseSpec(path, text, drivers)
 	if err != nil {
+		if _, other := campaign.ParseSpec(path, text, drivers); other == nil {
+			err = usagef("%s is a campaign file: fuzzer run carries it out", path)
+		}
 		return scan.Spec{}, err
 	}
 	return spec, spec.Anchor(filepath.Dir(path))
