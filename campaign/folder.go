@@ -51,7 +51,7 @@ func Create(dir string, spec Spec, wake wordlists.Word, words []wordlists.Word, 
 		Created:           time.Now(),
 		Fuzzer:            version,
 		Spec:              text,
-		Selected:          len(words) * len(spec.Voices),
+		Selected:          (len(words) + spec.Protocol.invents()) * len(spec.Voices),
 	}, trials, candidates...)
 	if err != nil {
 		return nil, err

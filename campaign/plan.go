@@ -313,7 +313,7 @@ func untaken(trials []results.Trial, takes *results.Takes, progress *results.Pro
 // as no voice could read them. Silence, the word "", has no utterance.
 func Utterance(t results.Trial, voices map[string]tts.Voice) tts.Utterance {
 	u := tts.Utterance{Text: t.Word, Voice: voices[t.Voice]}
-	if t.List == protocol.ListInvented {
+	if t.List == wordlists.ListInvented {
 		u.Pronunciation = t.Pronunciation
 	}
 	return u

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"wakefuzz/campaign"
@@ -173,5 +174,73 @@ func TestScreeningResumes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Words that are made out of hits follow the search, also where it was stopped,
+// and those that have no spelling are spoken by their phones.
+func TestInventedWordsAreSpoken(t *testing.T) {
+	const guided = `{kind: guided, plays: 2, guided: {words: 60, batch: 20, invent: 30}}`
+	var invented sync.Map // whether it was spoken by its phones
+	speak := func(r *rig) {
+		r.Speak = func(_ context.Context, u tts.Utterance) (tts.Clip, error) {
+			if rate, known := screenedRates[u.Text]; known || strings.HasPrefix(u.Text, "word") {
+				return fakebench.Clip(rate), nil
+			}
+			invented.Store(u.Text, u.Pronunciation != "")
+			return fakebench.Clip(1), nil
+		}
+	}
+	whole := newScreening(t, guided)
+	speak(whole)
+	whole.run()
+	want := whole.csv()
+	pairs, others := 0, 0
+	for text, phones := range invented.Range {
+		pair := strings.Contains(text.(string), " ")
+		if phones == pair {
+			t.Errorf("%q was spoken by its phones: %v", text, phones)
+		}
+		if pair {
+			pairs++
+		} else {
+			others++
+		}
+	}
+	if pairs == 0 || others == 0 || pairs+others != 30 {
+		t.Errorf("%d pairs and %d other words were invented", pairs, others)
+	}
+	report := whole.report()
+	if n := report.Totals.Selected; n != 90 {
+		t.Errorf("%d words were selected, with those that are invented", n)
+	}
+	last := 0
+	for _, row := range report.Words {
+		if wordlists.Invented(row.Trial.List) && row.Reacted == 2 {
+			last++
+		}
+	}
+	if last != 30 {
+		t.Errorf("%d invented words are in the table", last)
+	}
+
+	stopped := newScreening(t, guided)
+	speak(stopped)
+	stop := make(chan struct{})
+	stopped.Stop = stop
+	halt := sync.OnceFunc(func() { close(stop) })
+	stopped.Report = func(e campaign.Event) {
+		if wordlists.Invented(e.Trial.List) {
+			halt()
+		}
+	}
+	stopped.run()
+	stopped.reopen()
+	speak(stopped)
+	if standing := stopped.run(); !standing.Over() {
+		t.Errorf("it ended with %+v", standing)
+	}
+	if got := stopped.csv(); got != want {
+		t.Errorf("stopped:\n%s\nuninterrupted:\n%s", got, want)
 	}
 }

@@ -160,10 +160,32 @@ func (p ProtocolSpec) of(seed uint64, wake wordlists.Word, candidates []protocol
 	case KindSweep:
 		return protocol.Sweep(candidates, seed, p.Sweep, last)
 	case KindGuided:
-		return protocol.Guided(candidates, wake.Pronunciation(), seed, p.Guided, last)
+		guided := protocol.Guided(candidates, wake.Pronunciation(), seed, p.Guided, last)
+		if n := p.invents(); n > 0 {
+			return protocol.Inventing(guided, candidates, wake, n, language, last)
+		}
+		return guided
 	default:
 		return protocol.Exhaustive(candidates, p.Plays)
 	}
+}
+
+// invents is how many words a protocol makes up at most.
+func (p ProtocolSpec) invents() int {
+	if p.Kind == KindGuided {
+		return p.Guided.Invent
+	}
+	return 0
+}
+
+// language is the words of the dictionary. It can be read: otherwise there would
+// be no campaign to plan.
+func language() []wordlists.Word {
+	dictionary, err := wordlists.CMU()
+	if err != nil {
+		panic(err)
+	}
+	return slices.Collect(dictionary.All())
 }
 
 // validate names the key at fault.

@@ -29,6 +29,9 @@ type GuidedOptions struct {
 	// Stop ends the search after so many words of which none was confirmed; 0
 	// only when Words are played.
 	Stop int `yaml:"stop,omitempty"`
+	// Invent is how many words at most are made out of hits once the search is
+	// through, and played as well: see [Inventing].
+	Invent int `yaml:"invent,omitempty"`
 }
 
 // WithDefaults fills in what is left out. Words are played by themselves: there
@@ -41,6 +44,7 @@ func (o GuidedOptions) WithDefaults() GuidedOptions {
 		Segment: cmp.Or(o.Segment, 1),
 		Alone:   cmp.Or(o.Alone, 3),
 		Stop:    o.Stop,
+		Invent:  o.Invent,
 	}
 }
 
@@ -59,6 +63,8 @@ func (o GuidedOptions) Validate() error {
 		return fmt.Errorf("alone: %d is less than 1", o.Alone)
 	case o.Stop < 0:
 		return fmt.Errorf("stop: %d is negative", o.Stop)
+	case o.Invent < 0:
+		return fmt.Errorf("invent: %d is negative", o.Invent)
 	}
 	return nil
 }

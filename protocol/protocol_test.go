@@ -64,6 +64,17 @@ var kinds = map[string]func(*rapid.T, []protocol.Candidate, protocol.Last) proto
 			Stop:    rapid.IntRange(0, 40).Draw(t, "stop"),
 		}, last)
 	},
+	"inventing": func(t *rapid.T, c []protocol.Candidate, last protocol.Last) protocol.Protocol {
+		var lexicon []wordlists.Word
+		for _, text := range words("ls", "lk", "skl", "rks", "sks", "b", "dks") {
+			lexicon = append(lexicon, text.Word)
+		}
+		for _, candidate := range c {
+			lexicon = append(lexicon, candidate.Word)
+		}
+		rounds := protocol.Rounds(c, protocol.RoundsOptions{Screens: []int{1}}, last)
+		return protocol.Inventing(rounds, c, words("lks")[0].Word, rapid.IntRange(0, 20).Draw(t, "invented"), func() []wordlists.Word { return lexicon }, last)
+	},
 }
 
 // answer is what became of an item: any of its plays may have drawn a reaction,
@@ -268,8 +279,8 @@ func TestSimulateFindsAll(t *testing.T) {
 			hits[c.Word.Text] = rapid.Bool().Draw(t, "hit")
 		}
 		for name, make := range kinds {
-			if name == "guided" {
-				continue // it does not play every word
+			if name == "guided" || name == "inventing" {
+				continue // it does not play every word, or it plays others too
 			}
 			run := protocol.Simulate(make(t, candidates, last), device(func(text string) float64 {
 				if hits[text] {

@@ -3,6 +3,7 @@ package results
 import (
 	"wakefuzz/phoneme"
 	"wakefuzz/stats"
+	"wakefuzz/wordlists"
 )
 
 // Prediction says how well phonetic distances to the wake word tell beforehand
@@ -42,7 +43,8 @@ type Predictor struct {
 // Predict compares the metrics by the words of a campaign: those that were
 // tested, at the rates that they have, and those that were screened and never
 // reacted, at 0. A word that reacted when it was screened and was not tested, or
-// of which nothing was measured, says nothing yet, and is left out.
+// of which nothing was measured, says nothing yet, and is left out. So is what a
+// protocol made out of hits: it is near to them, and its spelling means nothing.
 //
 // Leaving words out that don't react would make any distance look worse, and
 // one by which words were chosen look useless: what matters is how the words
@@ -83,7 +85,7 @@ func Predict(c Campaign, tested, screened []Row) Prediction {
 	var rates []float64
 	var known []*outcome
 	for _, o := range words {
-		if o.open || o.measured == 0 {
+		if o.open || o.measured == 0 || wordlists.Invented(o.trial.List) {
 			continue
 		}
 		known = append(known, o)

@@ -6,6 +6,7 @@ import (
 
 	"wakefuzz/phoneme"
 	"wakefuzz/results"
+	"wakefuzz/wordlists"
 )
 
 var alexa = results.Campaign{WakeWord: "alexa", WakePronunciation: "AH0 L EH1 K S AH0"}
@@ -39,7 +40,9 @@ func TestPredictIsAboutAllWordsThatAreKnown(t *testing.T) {
 		heard("hexer", "HH EH1 K S ER0", "kal16", 0, 1),
 		heard("hexer", "HH EH1 K S ER0", "awb", 1, 1), // not tested yet
 	}
-	p := results.Predict(alexa, tested, screened)
+	invented := heard("l-eh-k-s-ah", "L EH1 K S AH0", "kal16", 10, 10)
+	invented.Trial.List = wordlists.ListInvented
+	p := results.Predict(alexa, append(tested, invented), screened)
 	if p.Words != 5 || p.Hits != 2 {
 		t.Fatalf("%d words with %d hits, want 5 with 2", p.Words, p.Hits)
 	}

@@ -19,6 +19,16 @@ const (
 	ListNone = "none"
 )
 
+// The lists of words that a protocol makes up, which no selection has. Those of
+// ListInvented have no spelling, and those of ListPairs are two words.
+const (
+	ListInvented = "invented"
+	ListPairs    = "invented pairs"
+)
+
+// Invented says whether the list is of words that a protocol makes up.
+func Invented(list string) bool { return list == ListInvented || list == ListPairs }
+
 // listInclude is where words that were included by hand are said to be from.
 const listInclude = "include"
 
