@@ -72,6 +72,9 @@ type Spec struct {
 	Judge JudgeSpec `yaml:"judge"`
 	// Rank is the order of the table.
 	Rank RankSpec `yaml:"rank"`
+	// Gate is what the campaign must keep to where it is compared with an earlier
+	// one.
+	Gate results.Gate `yaml:"gate,omitempty"`
 }
 
 // BenchSpec is the bench section of a spec: either a software bench, the key
@@ -493,6 +496,9 @@ func (s *Spec) validate() error {
 	if err := s.validateJudge(); err != nil {
 		return err
 	}
+	if err := s.Gate.Validate(); err != nil {
+		return fmt.Errorf("gate.%w", err)
+	}
 	return s.keepsPace()
 }
 
@@ -711,10 +717,11 @@ func (s Spec) YAML() (string, error) {
 }
 
 // plan returns the part of the spec that decides what is planned and observed,
-// with the rest at its default: evidence, judging, ranking, and how many hands work.
+// with the rest at its default: evidence, judging, ranking, the gate, and how many
+// hands work.
 func (s Spec) plan() Spec {
 	d := Default()
-	s.Evidence, s.Judge, s.Rank = d.Evidence, d.Judge, d.Rank
+	s.Evidence, s.Judge, s.Rank, s.Gate = d.Evidence, d.Judge, d.Rank, d.Gate
 	s.Bench.Workers, s.Protocol.Tries = 0, d.Protocol.Tries
 	return s
 }

@@ -294,6 +294,52 @@ func TestRejudged(t *testing.T) {
 	}
 }
 
+func TestParseGate(t *testing.T) {
+	gate, err := campaign.ParseGate("gate.yaml", []byte("name: 5\ngate: {max_hits: 0, max_rate: 0.5}\n"), drivers)
+	if err != nil || gate.MaxHits == nil || *gate.MaxHits != 0 || *gate.MaxRate != 0.5 || gate.MaxNewHits != nil {
+		t.Errorf("%+v, %v", gate, err)
+	}
+	for text, want := range map[string]string{
+		"":                        "gate.yaml: there is no section gate in it that asks for anything",
+		"gate: {}":                "no section gate in it that asks",
+		"gate: {max_hits: 1.5}":   "gate.max_hits: 1.5 is not a whole number",
+		"gate: {max_hits: -1}":    "gate.max_hits: -1 is negative",
+		"gate: {max_rate: 2}":     "gate.max_rate: 2 is not in [0, 1]",
+		"gate:\n  max_hit: 1":     `gate.yaml:2:3: unknown key "max_hit"; did you mean "max_hits"?`,
+		"gate: {max_risen: many}": "gate.yaml:1:19",
+	} {
+		if _, err := campaign.ParseGate("gate.yaml", []byte(text), drivers); !errors.Is(err, campaign.ErrSpec) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+
+	// A gate is part of the file and shapes no play.
+	with, without := parse(t, smallSpec+"gate: {max_hits: 3}\n"), parse(t, smallSpec)
+	if *with.Gate.MaxHits != 3 || without.Gate.Asks() {
+		t.Errorf("%+v, %+v", with.Gate, without.Gate)
+	}
+	if diff, err := campaign.PlanDiff(with, without); err != nil || len(diff) > 0 {
+		t.Errorf("a gate plans something else: %q, %v", diff, err)
+	}
+	if text, err := without.YAML(); err != nil || strings.Contains(text, "gate") {
+		t.Errorf("%v:\n%s", err, text)
+	}
+}
+
+func FuzzParseGate(f *testing.F) {
+	f.Add([]byte("gate: {max_hits: 1, max_rate: 0.5}"))
+	f.Add([]byte("gate: &a {max_risen: *a}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		gate, err := campaign.ParseGate("fuzz.yaml", text, drivers)
+		if err != nil && !errors.Is(err, campaign.ErrSpec) {
+			t.Fatalf("error %v does not wrap ErrSpec", err)
+		}
+		if err == nil && (!gate.Asks() || gate.Validate() != nil) {
+			t.Fatalf("%+v is taken", gate)
+		}
+	})
+}
+
 func FuzzParseJudge(f *testing.F) {
 	f.Add([]byte("judge: {traffic: {rate: 1}, hit_rate: 0.5}"))
 	f.Add([]byte("judge: &a {light: *a}"))

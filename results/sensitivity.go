@@ -20,6 +20,9 @@ type Share struct {
 // Interval is the exact 95 % interval of the share.
 func (s Share) Interval() stats.Interval { return stats.ClopperPearson(s.Reacted, s.Measured, 0.95) }
 
+// Rate is the share as a number, or 0 of no plays.
+func (s Share) Rate() float64 { return float64(s.Reacted) / float64(max(1, s.Measured)) }
+
 func (s *Share) add(reacted, measured int) {
 	s.Reacted += reacted
 	s.Measured += measured

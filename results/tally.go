@@ -192,6 +192,7 @@ type outcome struct {
 	state, live               bench.State
 	strength                  float64
 	latency                   time.Duration
+	stimulus                  stimulus
 }
 
 // Tally judges everything that is stored. It returns an error where the store
@@ -384,6 +385,7 @@ func reading(v oracle.Verdict, name string) bench.State {
 // judged is the outcome of a play by the verdict on the attempt that counts.
 func judged(a Attempt, verdict oracle.Verdict, fusion oracle.Fusion) outcome {
 	o := outcome{attempted: true, counts: true, state: verdict.State, live: a.State}
+	o.stimulus = stimulus{a.Clip, a.Phase, a.NoiseDBFS, a.GainDB}
 	// The reading that speaks for the verdict: the first that agrees with it.
 	for _, reading := range verdict.Readings {
 		decides := fusion == oracle.FusionAny || fusion == oracle.FusionAll || string(fusion) == reading.Oracle

@@ -23,6 +23,7 @@ const (
 	exitNoCampaign  = 10
 	exitLocked      = 11
 	exitCredentials = 12
+	exitGate        = 99
 	exitInterrupted = 130
 )
 

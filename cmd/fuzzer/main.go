@@ -68,7 +68,7 @@ resumed at any moment:
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "the `file` with settings of this machine (default "+defaultConfigPath()+", if there is one)")
-	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.exportCommand(), a.rescoreCommand(), a.explainCommand(),
+	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.exportCommand(), a.compareCommand(), a.rescoreCommand(), a.explainCommand(),
 		a.wordsCommand(), a.distanceCommand(), a.synthCommand(), a.voicesCommand(), a.devicesCommand(),
 		a.calibrateCommand(), a.doctorCommand(), a.scanCommand(), a.monitorCommand(), a.recordCommand(), a.analyzeCommand(), a.evaluateCommand(),
 		a.versionCommand())
