@@ -112,15 +112,38 @@ func state(dir string, store *results.Reader, report results.Report) string {
 }
 
 func (a *app) exportCommand() *cobra.Command {
-	var format, words, metric, order string
+	var format, words, metric, order, out string
+	var homophones bool
 	cmd := &cobra.Command{
 		Use:   "export FOLDER",
 		Short: "Write a campaign's results, also while it runs",
 		Long: `Write what a campaign has found so far: as a table to read, as the paper's
-Table 5 (words by how often they woke the device), or as data.`,
-		Example: "  fuzzer export campaigns/openwakeword-alexa --format csv > alexa.csv",
-		Args:    cobra.ExactArgs(1),
+Table 5 (words by how often they woke the device), or as data.
+
+The format negatives is a new folder, named by --out, with what a wake-word model is
+trained not to react to: the hits as phrases for openWakeWord's training
+configuration, and their clips as WAV files. Words that sound like the wake word are
+kept apart, unless --homophones asks for them.`,
+		Example: `  fuzzer export campaigns/openwakeword-alexa --format csv > alexa.csv
+  fuzzer export campaigns/openwakeword-alexa --format negatives --out negatives`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if format == formatNegatives {
+				for _, flag := range []string{"words", "metric", "order"} {
+					if cmd.Flags().Changed(flag) {
+						return usagef("--%s: the format negatives is always of all hits", flag)
+					}
+				}
+				if out == "" {
+					return usagef("--format negatives: name a new folder by --out")
+				}
+				return a.view(cmd, args[0], func(store *results.Reader, spec campaign.Spec) error {
+					return a.exportNegatives(cmd, store, spec, out, homophones)
+				})
+			}
+			if out != "" || homophones {
+				return usagef("--out and --homophones are about the format negatives; other formats are written to standard output")
+			}
 			f, err := export.ParseFormat(format)
 			if err != nil {
 				return usagef("--format: %w", err)
@@ -137,10 +160,12 @@ Table 5 (words by how often they woke the device), or as data.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", string(export.Table), strings.Trim(fmt.Sprint(export.Formats()), "[]"))
+	cmd.Flags().StringVar(&format, "format", string(export.Table), strings.Trim(fmt.Sprint(export.Formats()), "[]")+" "+formatNegatives)
 	cmd.Flags().StringVar(&words, "words", "", "hits or all (default hits; csv and json: all)")
 	cmd.Flags().StringVar(&metric, "metric", "", "the phonetic distance to show, instead of the campaign's: "+listMetrics())
 	cmd.Flags().StringVar(&order, "order", "", "distance, rate, lower-bound or impact, instead of the campaign's order")
+	cmd.Flags().StringVar(&out, "out", "", "negatives: the new `folder`")
+	cmd.Flags().BoolVar(&homophones, "homophones", false, "negatives: also words that sound like the wake word")
 	return cmd
 }
 
