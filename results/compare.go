@@ -21,6 +21,11 @@ type Comparison struct {
 	// Agreement counts the plays that count, or for a rule for whole trials the
 	// trials, by what they were (first) and what they are now.
 	Agreement [bench.Reacted + 1][bench.Reacted + 1]int
+	// Unplayed are the words that never got a last stage and would have reacted in
+	// a play of the screening in which they did not, by the second judging: whether
+	// they would have been hits was never tried. They are in plan order, a trial of
+	// each.
+	Unplayed []Trial
 }
 
 // Change is what two judgings make of one trial.
@@ -91,7 +96,31 @@ func Compare(r *Reader, was, now Judging, whole string) (Comparison, error) {
 			c.Agreement[play.state][replays[slot].state]++
 		}
 	}
+	c.Unplayed = unplayed(r.plan, replays)
 	return c, nil
+}
+
+// unplayed are the words that would have got on from a screening by these
+// verdicts, and did not.
+func unplayed(p *plan, plays []outcome) []Trial {
+	known := make(map[wordVoice]bool)
+	for _, t := range p.trials {
+		if t.tested() {
+			known[wordVoice{t.Word, t.Voice}] = true
+		}
+	}
+	var trials []Trial
+	for i, t := range p.trials {
+		key := wordVoice{t.Word, t.Voice}
+		if t.Role != RoleWord || known[key] {
+			continue
+		}
+		if slices.ContainsFunc(plays[p.first[i]:p.first[i+1]], func(o outcome) bool { return o.state == bench.Reacted && o.live != bench.Reacted }) {
+			known[key] = true
+			trials = append(trials, t)
+		}
+	}
+	return trials
 }
 
 // byTrial are the report's rows by their trials.

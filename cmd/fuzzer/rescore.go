@@ -2,15 +2,20 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"wakefuzz/campaign"
+	"wakefuzz/internal/figure"
 	"wakefuzz/oracle"
+	enginerule "wakefuzz/oracle/engine"
 	"wakefuzz/oracle/traffic"
 	"wakefuzz/results"
 	"wakefuzz/results/export"
@@ -24,6 +29,7 @@ const wholeTTest = "ttest"
 type rescoring struct {
 	detector, judge string
 	rule            campaign.JudgeSpec // what flags set of it
+	threshold       float64
 	flags           *pflag.FlagSet
 }
 
@@ -32,11 +38,16 @@ var ruleFlags = map[string][]string{
 	string(campaign.DetectorBurst):      {"n", "rate"},
 	string(campaign.DetectorCalibrated): {"false-alarms"},
 	wholeTTest:                          {"threshold"},
+	enginerule.Name:                         {"threshold", "patience", "curve", "plot"},
 }
+
+// detectors are their names, for messages.
+var detectors = strings.Join(slices.Sorted(maps.Keys(ruleFlags)), ", ")
 
 func (a *app) rescoreCommand() *cobra.Command {
 	var r rescoring
-	var format string
+	var format, plot string
+	var curve bool
 	cmd := &cobra.Command{
 		Use:   "rescore FOLDER",
 		Short: "Judge a campaign again by another rule, and say what changes",
@@ -44,11 +55,17 @@ func (a *app) rescoreCommand() *cobra.Command {
 words that become hits or cease to be, and how often the two rules agree. Nothing
 is played, and the campaign stays as it is.
 
-With --detector, both sides are what traffic says by itself: by the campaign's own
-rule, and by the detector with its flags; what no flag sets is as in the campaign.
-ttest judges whole trials of a campaign at a fixed pace. With --judge, the verdict
-is that of the section judge in a YAML file, which may be a campaign file.`,
-		Example: `  fuzzer rescore campaigns/night --detector burst --n 5
+With --detector, both sides are what one oracle says by itself, a wake-word engine by
+its scores or a device by its traffic: by the campaign's own rule, and by the detector
+with its flags; what no flag sets is as in the campaign. ttest judges whole trials of
+a campaign at a fixed pace. With --judge, the verdict is that of the section judge in
+a YAML file, which may be a campaign file.
+
+With --curve, it prints how many false wake words there are at each threshold of an
+engine's score, and how often the wake word itself is then heard; --plot draws it.`,
+		Example: `  fuzzer rescore campaigns/openwakeword-alexa --detector engine --threshold 0.8
+  fuzzer rescore campaigns/openwakeword-alexa --detector engine --curve --plot curve.svg
+  fuzzer rescore campaigns/night --detector burst --n 5
   fuzzer rescore campaigns/night --detector calibrated --false-alarms 1
   fuzzer rescore campaigns/night --judge stricter.yaml --format csv`,
 		Args: cobra.ExactArgs(1),
@@ -61,10 +78,21 @@ is that of the section judge in a YAML file, which may be a campaign file.`,
 			if err := r.check(); err != nil {
 				return err
 			}
+			if plot != "" && !curve {
+				return usagef("--plot draws a curve, which --curve asks for")
+			}
+			if plot != "" {
+				if err := figure.CheckPath(plot); err != nil {
+					return usagef("--plot: %w", err)
+				}
+			}
 			return a.view(cmd, args[0], func(store *results.Reader, spec campaign.Spec) error {
 				was, now, err := r.specs(spec)
 				if err != nil {
 					return err
+				}
+				if curve {
+					return a.curve(store, now, f, plot)
 				}
 				whole := ""
 				if r.detector == wholeTTest {
@@ -79,12 +107,15 @@ is that of the section judge in a YAML file, which may be a campaign file.`,
 		},
 	}
 	paper := traffic.PaperBurstRule()
-	cmd.Flags().StringVar(&r.detector, "detector", "", "judge traffic by: burst, calibrated, or ttest")
+	cmd.Flags().StringVar(&r.detector, "detector", "", "judge an engine's scores by: engine; or traffic by: burst, calibrated, or ttest")
 	cmd.Flags().StringVar(&r.judge, "judge", "", "judge by the section judge of a YAML `file`")
 	cmd.Flags().IntVar(&r.rule.Traffic.Burst.Consecutive, "n", 0, fmt.Sprintf("burst: how many windows in a row, the paper's is %d", paper.Consecutive))
 	cmd.Flags().Float64Var(&r.rule.Traffic.Burst.Rate, "rate", 0, fmt.Sprintf("burst: the least rate in each, in kbit/s, the paper's is %g", paper.Rate))
 	cmd.Flags().Float64Var(&r.rule.Traffic.Calibrated.FalseAlarms, "false-alarms", 0, "calibrated: how many false alarms an hour are accepted")
-	cmd.Flags().Float64Var(&r.rule.TTest.Threshold, "threshold", 0, fmt.Sprintf("ttest: the p-value below which a trial reacted, the paper's is %g", traffic.PaperTTestRule().Threshold))
+	cmd.Flags().Float64Var(&r.threshold, "threshold", 0, fmt.Sprintf("engine: the score from which a frame counts; ttest: the p-value below which a trial reacted, the paper's is %g", traffic.PaperTTestRule().Threshold))
+	cmd.Flags().IntVar(&r.rule.Engine.Patience, "patience", 0, "engine: how many such frames in a row are a reaction")
+	cmd.Flags().BoolVar(&curve, "curve", false, "engine: false wake words at every threshold, instead of what changes")
+	cmd.Flags().StringVar(&plot, "plot", "", "engine: draw the curve into an .svg or .png `file`")
 	cmd.Flags().StringVar(&format, "format", string(export.Table), "table, csv or json")
 	return cmd
 }
@@ -95,13 +126,17 @@ func (r rescoring) check() error {
 		return usagef("give one of --detector and --judge: what to judge by")
 	}
 	if _, known := ruleFlags[r.detector]; r.detector != "" && !known {
-		return usagef("--detector: %q is not one of: burst, calibrated, ttest", r.detector)
+		return usagef("--detector: %q is not one of: %s", r.detector, detectors)
 	}
-	for detector, flags := range ruleFlags {
-		for _, flag := range flags {
-			if r.flags.Changed(flag) && r.detector != detector {
-				return usagef("--%s is about the detector %s, and this is %s", flag, detector, cmp.Or(r.detector, "--judge"))
-			}
+	about := map[string][]string{} // which detectors a flag is about
+	for _, detector := range slices.Sorted(maps.Keys(ruleFlags)) {
+		for _, flag := range ruleFlags[detector] {
+			about[flag] = append(about[flag], detector)
+		}
+	}
+	for flag, of := range about {
+		if r.flags.Changed(flag) && !slices.Contains(of, r.detector) {
+			return usagef("--%s is about the detector %s, and this is %s", flag, strings.Join(of, " or "), cmp.Or(r.detector, "--judge"))
 		}
 	}
 	return nil
@@ -123,13 +158,21 @@ func (r rescoring) specs(spec campaign.Spec) (was, now campaign.Spec, err error)
 		}
 		return spec, now, err
 	}
-	if spec.Bench.Traffic == nil {
-		return was, now, usagef("--detector: the campaign did not watch the device's traffic")
-	}
 	was = spec
-	was.Judge.Verdict = oracle.Fusion(traffic.Name)
 	judge := was.Judge
+	if r.detector == enginerule.Name {
+		if spec.Bench.Engine == nil {
+			return was, now, usagef("--detector engine: the campaign has no wake-word engine that it could ask for scores")
+		}
+	} else {
+		if spec.Bench.Traffic == nil {
+			return was, now, usagef("--detector: the campaign did not watch the device's traffic")
+		}
+		was.Judge.Verdict = oracle.Fusion(traffic.Name)
+		judge.Verdict = was.Judge.Verdict
+	}
 	switch {
+	case r.detector == enginerule.Name:
 	case r.detector != wholeTTest:
 		judge.Traffic = judge.Traffic.By(campaign.Detector(r.detector))
 	case !spec.Protocol.Pace.Fixed():
@@ -139,7 +182,14 @@ func (r rescoring) specs(spec campaign.Spec) (was, now campaign.Spec, err error)
 		"n":            func() { judge.Traffic.Burst.Consecutive = r.rule.Traffic.Burst.Consecutive },
 		"rate":         func() { judge.Traffic.Burst.Rate = r.rule.Traffic.Burst.Rate },
 		"false-alarms": func() { judge.Traffic.Calibrated.FalseAlarms = r.rule.Traffic.Calibrated.FalseAlarms },
-		"threshold":    func() { judge.TTest.Threshold = r.rule.TTest.Threshold },
+		"patience":     func() { judge.Engine.Patience = r.rule.Engine.Patience },
+		"threshold": func() {
+			if r.detector == enginerule.Name {
+				judge.Engine.Threshold = r.threshold
+			} else {
+				judge.TTest.Threshold = r.threshold
+			}
+		},
 	} {
 		if r.flags.Changed(flag) {
 			set()
@@ -149,4 +199,25 @@ func (r rescoring) specs(spec campaign.Spec) (was, now campaign.Spec, err error)
 		return was, now, usagef("--detector %s: %w", r.detector, err)
 	}
 	return was, now, nil
+}
+
+// curve writes the curve of false wake words by threshold.
+func (a *app) curve(store *results.Reader, spec campaign.Spec, format export.Format, plot string) error {
+	thresholds := []float64{spec.Judge.Engine.Threshold, 0.995, 0.999}
+	for i := 1; i < 100; i++ {
+		thresholds = append(thresholds, float64(i)/100)
+	}
+	c, err := results.Thresholds(store, spec.Judge.Engine, spec.Judge.HitRate, thresholds)
+	if errors.Is(err, results.ErrNoScores) {
+		return usagef("--curve: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if plot != "" {
+		if err := export.WriteCurveFigure(plot, c); err != nil {
+			return err
+		}
+	}
+	return export.WriteCurve(a.stdout, format, c)
 }

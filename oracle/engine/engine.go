@@ -72,6 +72,21 @@ func (r Rule) Judge(sound bench.Span, o bench.Observation) bench.Reading {
 	return reading
 }
 
+// Reach is the highest threshold at which the rule, with its patience, reads the
+// scores as a reaction: [Rule.Judge] does so at that threshold and below. It is 0
+// where no threshold does. The second result is false for scores that read as
+// unmeasured.
+func (r Rule) Reach(o bench.Observation) (threshold float32, measured bool) {
+	values := o.Scores.Values
+	if len(values) == 0 || slices.ContainsFunc(values, func(v float32) bool { return v != v }) {
+		return 0, false
+	}
+	for end := r.Patience; end <= len(values); end++ {
+		threshold = max(threshold, slices.Min(values[end-r.Patience:end]))
+	}
+	return threshold, true
+}
+
 // Detected is the rule for engines that tell no scores: a detection is a
 // reaction. Where the line lies was the engine's own decision, and no rule can
 // move it afterwards.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"wakefuzz/bench"
 	"wakefuzz/oracle/engine"
 )
@@ -50,6 +52,40 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// Reach says of every threshold what Judge says.
+func TestReach(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		scores := rapid.SliceOf(rapid.Float32Range(0, 1)).Draw(t, "scores")
+		o := bench.Observation{Oracle: engine.Name, Scores: bench.Series{Step: step, Values: scores}}
+		rule := engine.Rule{Patience: rapid.IntRange(1, 4).Draw(t, "patience")}
+		reach, measured := rule.Reach(o)
+		thresholds := []float64{1e-6, 0.5, 1}
+		for _, s := range scores {
+			thresholds = append(thresholds, float64(s))
+		}
+		for _, rule.Threshold = range thresholds {
+			if rule.Threshold <= 0 {
+				continue
+			}
+			want := rule.Judge(bench.Span{}, o).State
+			got := bench.Quiet
+			switch {
+			case !measured:
+				got = bench.Unmeasured
+			case reach >= float32(rule.Threshold):
+				got = bench.Reacted
+			}
+			if got != want {
+				t.Fatalf("at %g: %v by a reach of %g, %v by the rule", rule.Threshold, got, reach, want)
+			}
+		}
+	})
+	nan := bench.Observation{Scores: bench.Series{Values: []float32{1, float32(math.NaN())}}}
+	if reach, measured := engine.DefaultRule().Reach(nan); measured || reach != 0 {
+		t.Errorf("no number: %g, %v", reach, measured)
 	}
 }
 

@@ -108,7 +108,7 @@ func writeChanges(w io.Writer, c results.Comparison) error {
 	}
 	fmt.Fprintf(&b, "%s became a hit, %s ceased to be one, of %d; %s as before.\n",
 		count(gained, "word"), count(lost, "word"), c.Was.Totals.Words, count(len(c.Changes)-t.Length(), "trial"))
-	for _, line := range notes(c) {
+	for _, line := range append(notes(c), neverReplayed(c, shownUnplayed)...) {
 		fmt.Fprintf(&b, "%s.\n", line)
 	}
 	_, err := io.WriteString(w, b.String())
@@ -138,6 +138,31 @@ func notes(c results.Comparison) []string {
 		return append(lines, Background(c.Now)...)
 	}
 	return lines
+}
+
+// shownUnplayed is how many words are named to people that were never replayed.
+const shownUnplayed = 20
+
+// neverReplayed names words that would have got on from the screening, so many of
+// them.
+func neverReplayed(c results.Comparison, most int) []string {
+	if len(c.Unplayed) == 0 {
+		return nil
+	}
+	var names []string
+	for _, t := range c.Unplayed[:min(most, len(c.Unplayed))] {
+		names = append(names, plain(t.Word))
+	}
+	if more := len(c.Unplayed) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more, which json has", more))
+	}
+	return []string{fmt.Sprintf("%s would have reacted in the screening, and never got a last stage: %s", count(len(c.Unplayed), "word"), strings.Join(names, ", "))}
+}
+
+// unplayed is a word that was never replayed as programs read it.
+type unplayed struct {
+	Word  string `json:"word"`
+	Voice string `json:"voice"`
 }
 
 // changed is a change as programs read it.
@@ -188,6 +213,10 @@ func changesCSV(w io.Writer, c results.Comparison) error {
 }
 
 func changesJSON(w io.Writer, c results.Comparison) error {
+	never := make([]unplayed, 0, len(c.Unplayed))
+	for _, t := range c.Unplayed {
+		never = append(never, unplayed{t.Word, t.Voice})
+	}
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
@@ -200,9 +229,11 @@ func changesJSON(w io.Writer, c results.Comparison) error {
 		Of        string    `json:"agreement_of"`
 		Agreement agreement `json:"agreement"`
 		Notes     []string  `json:"notes"`
+		// Unplayed are words that never got a last stage and would have.
+		Unplayed []unplayed `json:"never_replayed"`
 	}{
 		c.Was.Campaign.Name, c.Was.Campaign.WakeWord, c.Was.Judging.Rules.Text, ruleNow(c),
 		changes(c), subject(c), agreementOf(results.Agreement{A: "was", B: "now", Plays: c.Agreement}),
-		append([]string{}, notes(c)...),
+		append([]string{}, notes(c)...), never,
 	})
 }
