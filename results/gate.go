@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Gate is the section gate of a spec: what a campaign has to keep to where it is
@@ -26,6 +27,27 @@ type Gate struct {
 
 // Asks says whether the gate asks for anything.
 func (g Gate) Asks() bool { return g != Gate{} }
+
+// String lists the thresholds: "max_hits 20, max_rate 0.9".
+func (g Gate) String() string {
+	var all []string
+	for _, t := range []struct {
+		name string
+		n    *int
+		rate *float64
+	}{
+		{"max_hits", g.MaxHits, nil}, {"max_new_hits", g.MaxNewHits, nil}, {"max_risen", g.MaxRisen, nil},
+		{"max_rate", nil, g.MaxRate}, {"min_wake_rate", nil, g.MinWakeRate},
+	} {
+		switch {
+		case t.n != nil:
+			all = append(all, fmt.Sprintf("%s %d", t.name, *t.n))
+		case t.rate != nil:
+			all = append(all, fmt.Sprintf("%s %g", t.name, *t.rate))
+		}
+	}
+	return strings.Join(all, ", ")
+}
 
 // Validate names the key at fault.
 func (g Gate) Validate() error {

@@ -81,6 +81,8 @@ func (a *app) compare(storeA, storeB *results.Reader, specA, specB campaign.Spec
 		return unfinished{exitGate, "the gate is crossed\n  " + strings.Join(crossed, "\n  ")}
 	case gate.Asks() && !(c.A.Totals.Complete() && c.B.Totals.Complete()):
 		return unfinished{exitUnmeasured, "no threshold of the gate is crossed so far, but not all is measured"}
+	case gate.Asks():
+		a.complain("the gate holds: %s", gate)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ var ruleFlags = map[string][]string{
 	string(campaign.DetectorBurst):      {"n", "rate"},
 	string(campaign.DetectorCalibrated): {"false-alarms"},
 	wholeTTest:                          {"threshold"},
-	enginerule.Name:                         {"threshold", "patience", "curve", "plot"},
+	enginerule.Name:                     {"threshold", "patience", "curve", "plot"},
 }
 
 // detectors are their names, for messages.
