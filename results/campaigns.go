@@ -44,7 +44,8 @@ type CampaignComparison struct {
 	// A and B are what either says by itself, under its own judging.
 	A, B Report
 	// Pooled says that the campaigns have no voice in common. Words are then
-	// compared over all voices of each, and have none here.
+	// compared over all voices of each, and have none here. Tests then say that
+	// these voices differ, and nothing of other voices.
 	Pooled bool
 	// Words has an entry for each word that either played, by each of its voices,
 	// in alphabetical order.
@@ -129,10 +130,9 @@ func CompareCampaigns(a, b *Reader, judgingA, judgingB Judging) (CampaignCompari
 		return CampaignComparison{}, err
 	}
 	c := CampaignComparison{A: *sideA.report, B: *sideB.report}
-	c.Pooled = len(sideA.voices) > 0 && len(sideB.voices) > 0
-	for voice := range sideA.voices {
-		c.Pooled = c.Pooled && !sideB.voices[voice]
-	}
+	voicesA, voicesB := c.A.Voices(), c.B.Voices()
+	c.Pooled = len(voicesA) > 0 && len(voicesB) > 0 &&
+		!slices.ContainsFunc(voicesA, func(voice string) bool { return slices.Contains(voicesB, voice) })
 	foundA, foundB := sideA.findings(c.Pooled), sideB.findings(c.Pooled)
 	keys := maps.Clone(foundA)
 	maps.Copy(keys, foundB)
@@ -211,7 +211,6 @@ type side struct {
 	plan   *plan
 	report *Report
 	plays  []outcome
-	voices map[string]bool
 }
 
 func newSide(r *Reader, j Judging) (side, error) {
@@ -219,11 +218,7 @@ func newSide(r *Reader, j Judging) (side, error) {
 	if err != nil {
 		return side{}, err
 	}
-	s := side{r.plan, report, plays, map[string]bool{}}
-	for _, row := range slices.Concat(report.Words, report.Screened) {
-		s.voices[row.Trial.Voice] = true
-	}
-	return s, nil
+	return side{r.plan, report, plays}, nil
 }
 
 type wordVoice struct{ word, voice string }

@@ -224,29 +224,29 @@ func reacting(n int) string {
 
 // comparedWord is a word of two campaigns as programs read it.
 type comparedWord struct {
-	Word   string   `json:"word"`
-	Voice  string   `json:"voice"`
-	A      *counted `json:"a"`
-	B      *counted `json:"b"`
-	Change string   `json:"change"`
-	Test   string   `json:"test"`
-	P      *float64 `json:"p"`
-	Q      *float64 `json:"q"`
-	Rate   string   `json:"rate"`
+	Word   string       `json:"word"`
+	Voice  string       `json:"voice"`
+	A      *stageCounts `json:"a"`
+	B      *stageCounts `json:"b"`
+	Change string       `json:"change"`
+	Test   string       `json:"test"`
+	P      *float64     `json:"p"`
+	Q      *float64     `json:"q"`
+	Rate   string       `json:"rate"`
 }
 
-type counted struct {
+type stageCounts struct {
 	Stage    string `json:"stage"`
 	Measured int    `json:"measured"`
 	Reacted  int    `json:"reacted"`
 	Hit      bool   `json:"hit"`
 }
 
-func countedOf(f results.Finding) *counted {
+func stageCountsOf(f results.Finding) *stageCounts {
 	if !f.Played() {
 		return nil
 	}
-	return &counted{stage(results.Trial{Screening: f.Screened}), f.Measured, f.Reacted, f.Hit}
+	return &stageCounts{stage(results.Trial{Screening: f.Screened}), f.Measured, f.Reacted, f.Hit}
 }
 
 func comparedWords(c results.CampaignComparison) []comparedWord {
@@ -254,7 +254,7 @@ func comparedWords(c results.CampaignComparison) []comparedWord {
 	for _, w := range c.Words {
 		tested := w.Test != results.NoTest
 		list = append(list, comparedWord{
-			Word: w.Word, Voice: w.Voice, A: countedOf(w.A), B: countedOf(w.B), Change: campaignChange(w),
+			Word: w.Word, Voice: w.Voice, A: stageCountsOf(w.A), B: stageCountsOf(w.B), Change: campaignChange(w),
 			Test: string(w.Test), P: known(w.P, tested), Q: known(w.Q, tested), Rate: rateChange(w),
 		})
 	}
@@ -269,7 +269,7 @@ func campaignsCSV(w io.Writer, c results.CampaignComparison) error {
 	})
 	for _, r := range comparedWords(c) {
 		line := []string{cell(r.Word), cell(r.Voice)}
-		for _, f := range []*counted{r.A, r.B} {
+		for _, f := range []*stageCounts{r.A, r.B} {
 			if f == nil {
 				line = append(line, "", "", "", "")
 				continue
