@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +210,39 @@ func TestReactionsAreFollowedUp(t *testing.T) {
 		quiet[item.Word.Text] = quiet[item.Word.Text] || r.Quiet > 0
 		return r.Reacted > 0 || !quiet[item.Word.Text]
 	})
+}
+
+// Plays of an earlier batch that were taken back, since the device was deaf, may
+// come out otherwise when later batches are planned already.
+func TestRoundsTakeUpWhatReactsLater(t *testing.T) {
+	p := protocol.Rounds(words("deaf", "heard", "quiet"), protocol.RoundsOptions{Screens: []int{1, 2}}, protocol.Last{Plays: 3})
+	var done []protocol.Done
+	// next plays the batch that follows, with no reaction to what is not named.
+	next := func(reacts ...string) (played []string) {
+		d := protocol.Done{Batch: p.Next(done)}
+		for _, item := range d.Batch {
+			played = append(played, fmt.Sprintf("%s %s x%d", item.Word.Text, item.Stage, item.Plays))
+			result := protocol.Result{Quiet: item.Plays}
+			if slices.Contains(reacts, item.Word.Text) {
+				result = protocol.Result{Reacted: item.Plays}
+			}
+			d.Results = append(d.Results, result)
+		}
+		done = append(done, d)
+		return played
+	}
+	next("heard")
+	next("heard")
+	done[0].Results[0] = protocol.Result{Reacted: 1} // deaf was played again
+	for i, want := range [][]string{
+		{"heard last x3", "deaf screen x2"},
+		{"deaf last x3"},
+		nil,
+	} {
+		if got := next("deaf", "heard"); !slices.Equal(got, want) {
+			t.Errorf("batch %d is %q, want %q", i+3, got, want)
+		}
+	}
 }
 
 func only(set map[string]bool) map[string]bool {

@@ -53,29 +53,32 @@ type rounds struct {
 	last Last
 }
 
+// Next goes by what each candidate has been through, not by how many batches
+// there were: results that were taken back may come out otherwise later, and a
+// word that then reacted after all is played in the rounds that it lacks.
 func (r rounds) Next(done []Done) Batch {
-	alive := r.candidates
-	for i, plays := range r.Screens {
-		if i == len(done) {
-			batch := make(Batch, len(alive))
-			for i, c := range alive {
-				batch[i] = Item{Candidate: c, Stage: StageScreen, Plays: plays}
-			}
-			return batch
-		}
-		alive = alive[:0:0]
-		done[i].check()
-		for j, item := range done[i].Batch {
-			if got := done[i].Results[j]; got.Reacted > 0 || got.Measured() == 0 {
-				alive = append(alive, item.Candidate)
+	all := r.standings(done, 1)
+	through := make([]int, len(r.candidates)) // rounds; -1 for those that are out
+	for _, d := range done {
+		for i, item := range d.Batch {
+			passed := &through[r.place[item.key()]]
+			if got := d.Results[i]; item.Stage == StageLast || *passed < 0 {
+				continue
+			} else if got.Reacted > 0 || got.Measured() == 0 {
+				*passed++
+			} else {
+				*passed = -1
 			}
 		}
 	}
-	all := r.standings(done[len(r.Screens):], 1)
-	for _, c := range alive {
-		all[r.place[c.key()]].confirmed = true
+	var batch Batch
+	for i, c := range r.candidates {
+		all[i].confirmed = through[i] == len(r.Screens) || all[i].asked > 0
+		if passed := through[i]; passed >= 0 && !all[i].confirmed {
+			batch = append(batch, Item{Candidate: c, Stage: StageScreen, Plays: r.Screens[passed]})
+		}
 	}
-	return r.finish(r.last, all)
+	return append(r.finish(r.last, all), batch...)
 }
 
 // mustBeValid panics where options are not: whoever reads them from a file has
