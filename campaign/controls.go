@@ -39,10 +39,14 @@ type hearing struct {
 	// unproven are the plays measured since the wake word last woke the device.
 	unproven []results.Void
 	// drift tells a device that hears less and less, of which single reactions are
-	// no proof; doubtful are the plays measured since the likeliest beginning of
-	// that.
+	// no proof; doubtful are the plays measured since a control was last heard in
+	// every play, and nothing spoke of drift.
 	drift    *stats.Cusum
 	doubtful []results.Void
+	// of is the trial that was played last, and whole says that it is a control,
+	// heard in every play so far.
+	of    results.TrialID
+	whole bool
 }
 
 func newHearing(c ControlsSpec) (hearing, error) {
@@ -52,20 +56,22 @@ func newHearing(c ControlsSpec) (hearing, error) {
 
 // add counts a measured play, and reports whether the device drifts.
 func (h *hearing) add(play results.Void, control, reacted bool) (drifts bool) {
-	if control {
-		drifts = h.drift.Add(!reacted)
-		if h.drift.Since() == 0 {
+	if of := play.Play.Trial; h.of != of {
+		if h.whole && h.drift.Since() == 0 {
 			h.doubtful = nil
 		}
+		h.of, h.whole = of, control
+	}
+	if control {
+		h.whole = h.whole && reacted
+		drifts = h.drift.Add(!reacted)
 	}
 	if control && reacted {
 		h.unproven = nil
 	} else {
 		h.unproven = append(h.unproven, play)
 	}
-	if h.drift.Since() > 0 || !control {
-		h.doubtful = append(h.doubtful, play)
-	}
+	h.doubtful = append(h.doubtful, play)
 	return drifts
 }
 

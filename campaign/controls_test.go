@@ -204,6 +204,57 @@ func TestDriftIsNoticed(t *testing.T) {
 	}
 }
 
+// A drift that is noticed in a later batch takes back what was played in an
+// earlier one, and a word that the device had missed there is played in all the
+// rounds after all.
+func TestDriftReachesBackOverBatches(t *testing.T) {
+	spec := parse(t, strings.NewReplacer(
+		"  plays: 2\ncontrols:\n  every: 1", "  plays: 2\n  kind: rounds\n  rounds: {screens: [1]}\ncontrols:\n  drift: {miss: 0.05, lost: 0.5, between: 200}\n  every: 3",
+	).Replace(physicalSpec))
+	r := &rig{t: t, dir: t.TempDir(), spec: spec}
+	store, err := campaign.Create(r.dir, r.spec, wake, screenedWords()[6:9], "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.use(store)
+	r.screening()
+	// Once the campaign has begun with a control, every second wake word is missed.
+	wakes, repaired := 0, false
+	d := &device{deaf: func(int) bool {
+		wakes++
+		return !repaired && wakes > 2 && wakes%2 == 0
+	}}
+	r.OpenBench = func(int) (*campaign.Bench, error) {
+		return &campaign.Bench{Player: d, Oracles: []oracle.Oracle{d}, Close: func() error { return nil }}, nil
+	}
+	batch := 0
+	r.Report = func(e campaign.Event) {
+		if !repaired {
+			batch = e.Standing.Batch
+		}
+	}
+	r.Note = func(format string, args ...any) {
+		repaired = repaired || strings.Contains(fmt.Sprintf(format, args...), "less and less often")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if standing, err := r.Run(t.Context()); err != nil || !standing.Over() || standing.Hits != 2 {
+			t.Errorf("%+v, error %v", standing, err)
+		}
+	})
+	if !repaired || batch != 2 {
+		t.Errorf("noticed: %v, in batch %d", repaired, batch)
+	}
+	report := r.report()
+	for _, row := range report.Words {
+		if row.Reacted != 2 {
+			t.Errorf("%s: %d of %d", row.Trial.Word, row.Reacted, row.Measured)
+		}
+	}
+	if len(report.Words) != 2 || report.Totals.Voided == 0 {
+		t.Errorf("%d words in the last stage, %+v", len(report.Words), report.Totals)
+	}
+}
+
 // What a killed session left without a control behind it is void too, when the
 // next session finds the device deaf.
 func TestDeafnessIsNoticedInTheNextSession(t *testing.T) {
