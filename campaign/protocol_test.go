@@ -27,7 +27,7 @@ controls: {negatives: 3}
 `
 
 // screenedRates are the words that react, and how often.
-var screenedRates = map[string]float64{"alexa": 1, "word07": 1, "word08": 1, "word31": 0.5, "word59": 1}
+var screenedRates = map[string]float64{"alexa": 1, "word07": 1, "word08": 1, "word31": 0.5, "word40": 0.5, "word59": 1}
 
 func screenedWords() []wordlists.Word {
 	var all []wordlists.Word

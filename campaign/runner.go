@@ -602,7 +602,7 @@ func (p *pass) sound(ctx context.Context, b *Bench, cue playback.Cue, words []pl
 		return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	}
 
-	sounding, err := playUntilReaction(playing, b, cue, len(words))
+	sounding, err := p.playUntilReaction(playing, b, cue, len(words))
 	if b.Now != nil {
 		b.silent = b.Now()
 	}
@@ -612,17 +612,21 @@ func (p *pass) sound(ctx context.Context, b *Bench, cue playback.Cue, words []pl
 	case err != nil:
 		return nil, fmt.Errorf("bench %d: player: %w", attempts[0].Bench, err)
 	}
+	if sounding.Fault == bench.NoFault && sounding.Span.Duration() < cue.Clip.Duration()-stopped {
+		p.Log.Info("a sound was stopped", "sounded", sounding.Span.Duration(), "planned", cue.Clip.Duration(), "words", len(words))
+	}
 	busy = bench.FaultOracle
 	reacted := bench.Instant(math.MaxInt64)
 	for i, word := range words {
-		of := sounding
+		of, cut := sounding, false
 		if len(words) > 1 && sounding.Fault == bench.NoFault {
 			of.Span.Start = sounding.Span.Start.Add(word.at)
 			of.Span.End = of.Span.Start.Add(word.clip.Duration())
-			unheard := of.Span.Start > reacted
-			cut := reacted == math.MaxInt64 && of.Span.End > sounding.Span.End.Add(stopped)
-			if unheard || cut {
+			if of.Span.Start >= min(reacted, sounding.Span.End) {
 				break
+			}
+			if cut = of.Span.End > sounding.Span.End.Add(stopped); cut {
+				of.Span.End = sounding.Span.End
 			}
 		}
 		var observations []bench.Observation
@@ -640,6 +644,9 @@ func (p *pass) sound(ctx context.Context, b *Bench, cue playback.Cue, words []pl
 			}
 		}
 		verdict := p.record(word.clip, of, observations, &attempts[i])
+		if cut && verdict.State != bench.Reacted {
+			break
+		}
 		verdicts = append(verdicts, verdict)
 		for _, r := range verdict.Readings {
 			if r.State == bench.Reacted {
@@ -696,8 +703,10 @@ type score struct {
 	trials   map[results.TrialID]*counts
 }
 
+// counts are those of a word's plays of the last stage, which may be of several
+// batches, or of any other trial's.
 type counts struct {
-	reacted, measured int
+	plays, reacted, measured int
 }
 
 // newScore counts what is stored already, under the rules of today.
@@ -710,14 +719,24 @@ func (r *Runner) newScore() (*score, error) {
 	}
 	s := &score{hitRate: r.Spec.Judge.HitRate, paced: r.Spec.Protocol.Pace.Fixed(), trials: map[results.TrialID]*counts{}}
 	s.standing.Busy, s.standing.GivenUp, s.standing.Whole = report.Totals.Busy, report.Totals.GivenUp, report.Totals.Whole
+	words := map[[2]string]*counts{}
 	for _, row := range slices.Concat(report.Words, report.Screened, report.Controls) {
-		s.standing.Batch = max(s.standing.Batch, row.Trial.Batch)
-		s.trials[row.Trial.ID] = &counts{reacted: row.Reacted, measured: row.Measured}
+		c := &counts{plays: row.Trial.Plays, reacted: row.Reacted, measured: row.Measured}
+		s.trials[row.Trial.ID] = c
+		if row.Trial.Role == results.RoleWord && !row.Trial.Screening {
+			words[[2]string{row.Trial.Word, row.Trial.Voice}] = c
+		}
 		s.standing.Planned += row.Trial.Plays
 		s.standing.Measured += row.Measured
 		s.standing.Trials++
 		if row.Hit && row.Trial.Role == results.RoleWord {
 			s.standing.Hits++
+		}
+	}
+	for _, t := range r.Store.Trials() {
+		s.standing.Batch = max(s.standing.Batch, t.Batch)
+		if _, counted := s.trials[t.ID]; !counted {
+			s.trials[t.ID] = words[[2]string{t.Word, t.Voice}]
 		}
 	}
 	return s, nil
@@ -744,9 +763,9 @@ func (s *score) add(t results.Trial, a results.Attempt, v oracle.Verdict, report
 		s.standing.Busy++
 	}
 	if a.State == bench.Reacted {
-		was := results.IsHit(c.reacted, t.Plays, s.hitRate)
+		was := results.IsHit(c.reacted, c.plays, s.hitRate)
 		c.reacted++
-		if !was && results.IsHit(c.reacted, t.Plays, s.hitRate) && t.Role == results.RoleWord && !t.Screening {
+		if !was && results.IsHit(c.reacted, c.plays, s.hitRate) && t.Role == results.RoleWord && !t.Screening {
 			s.standing.Hits++
 			s.standing.LastHit = t.Word
 		}

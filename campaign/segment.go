@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wakefuzz/bench"
+	"wakefuzz/oracle"
 	"wakefuzz/playback"
 	"wakefuzz/results"
 	"wakefuzz/tts"
@@ -30,34 +31,34 @@ func (p *pass) playSegment(ctx context.Context, number int, b *Bench, words []sp
 	return nil
 }
 
-// playSound plays the words as one sound, stores what it told, and returns of how
-// many of them, from the first, it told something.
+// playSound plays the words as one sound, up to the first that its voice can't
+// speak, stores what it told, and returns of how many of them, from the first,
+// that was. It is none only where the run is to stop.
 func (p *pass) playSound(ctx context.Context, number int, b *Bench, words []spoken) (told int, err error) {
+	unheard := func(fault bench.Fault, detail string) (int, error) {
+		a := p.begin(results.PlayID{Trial: words[0].trial.ID}, number)
+		a.Fault, a.Detail = fault, detail
+		return 1, p.store(ctx, b, words[:1], []results.Attempt{a})
+	}
+	if err := words[0].err; err != nil && !concernsOneWord(err) {
+		return 0, fmt.Errorf("speaking %q: %w", words[0].trial.Word, err)
+	} else if err != nil {
+		return unheard(bench.FaultSynthesis, err.Error())
+	}
 	restless, err := p.settle(ctx, b)
 	if err != nil || p.Stopped() {
 		return 0, err
 	}
-	// Words that their voice can't speak are left out, up to the one before which
-	// there is something to hear.
+	if restless != "" {
+		return unheard(bench.FaultDevice, restless)
+	}
 	var attempts []results.Attempt
 	var sounding []placed
 	var joined tts.Clip
 	gap := int(p.Spec.Protocol.Gap.Seconds() * tts.SampleRate)
-	for i, w := range words {
-		if w.err != nil && !concernsOneWord(w.err) {
-			return 0, fmt.Errorf("speaking %q: %w", w.trial.Word, w.err)
-		}
-		if w.err != nil || restless != "" {
-			if i > 0 {
-				words = words[:i]
-				break
-			}
-			a := p.begin(results.PlayID{Trial: w.trial.ID}, number)
-			a.Fault, a.Detail = bench.FaultDevice, restless
-			if w.err != nil {
-				a.Fault, a.Detail = bench.FaultSynthesis, w.err.Error()
-			}
-			return 1, p.store(ctx, b, words[:1], []results.Attempt{a})
+	for _, w := range words {
+		if w.err != nil {
+			break
 		}
 		clip := w.clip.Trim()
 		sounding = append(sounding, placed{clip: clip, at: joined.Duration()})
@@ -71,6 +72,10 @@ func (p *pass) playSound(ctx context.Context, number int, b *Bench, words []spok
 		return 0, fatal
 	}
 	told = len(verdicts)
+	if told == 0 && !p.Stopped() {
+		// Left to a later try, for what stopped the sound may do so again.
+		return unheard(bench.FaultDevice, "the sound was stopped before the word was over, as if the device reacted, but no oracle shows a reaction")
+	}
 	return told, p.store(ctx, b, words[:told], attempts[:told])
 }
 
@@ -79,9 +84,9 @@ const glance = 100 * time.Millisecond
 
 // playUntilReaction plays the cue, and where it has several words stops it once
 // the device seems to react, so that no more than a word or two are said to a
-// device that is busy. What is a reaction the rules say later: a sound that was
-// stopped for nothing costs time, and nothing else.
-func playUntilReaction(ctx context.Context, b *Bench, cue playback.Cue, words int) (playback.Sounding, error) {
+// device that is busy, or once the run is to stop. What is a reaction the rules
+// say later: a sound that was stopped for nothing costs time, and nothing else.
+func (p *pass) playUntilReaction(ctx context.Context, b *Bench, cue playback.Cue, words int) (playback.Sounding, error) {
 	if words < 2 || b.Reacting == nil {
 		return b.Player.Play(ctx, cue)
 	}
@@ -90,7 +95,7 @@ func playUntilReaction(ctx context.Context, b *Bench, cue playback.Cue, words in
 	over, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		for !b.Reacting(over) {
+		for !b.Reacting(over) && !p.Stopped() {
 			select {
 			case <-time.After(glance):
 			case <-over.Done():
@@ -99,10 +104,9 @@ func playUntilReaction(ctx context.Context, b *Bench, cue playback.Cue, words in
 		}
 		close(stop)
 	})
-	sounding, err := b.Player.Play(ctx, cue)
-	cancel()
-	watching.Wait()
-	return sounding, err
+	defer watching.Wait()
+	defer cancel()
+	return b.Player.Play(ctx, cue)
 }
 
 // store stores what a sound told of its words, all of it or none, and looks after
@@ -118,13 +122,18 @@ func (p *pass) store(ctx context.Context, b *Bench, words []spoken, attempts []r
 	if err := p.Store.AppendObserved(p.observed(b, attempts[0], until), attempts...); err != nil {
 		return err
 	}
-	kept := false
+	verdicts := make([]oracle.Verdict, len(attempts))
+	cause := -1 // the first word by which a reaction is known, if by another sense alone
 	for i, a := range attempts {
-		verdict := p.Spec.Rules().Judge(a.Sound, a.Observations)
-		p.tell(words[i].trial, a, verdict)
-		if !kept { // one reaction is one file, whichever word it is by
-			p.keep(ctx, b, words[i].trial, a, verdict)
-			kept = a.State == bench.Reacted
+		verdicts[i] = p.Spec.Rules().Judge(a.Sound, a.Observations)
+		if reacted(verdicts[i]) && (cause < 0 || a.State == bench.Reacted && attempts[cause].State != bench.Reacted) {
+			cause = i
+		}
+	}
+	for i, a := range attempts {
+		p.tell(words[i].trial, a, verdicts[i])
+		if i == cause || !reacted(verdicts[i]) { // one reaction is one file
+			p.keep(ctx, b, words[i].trial, a, verdicts[i])
 		}
 		if err := p.check(ctx, b, words[i], a); err != nil {
 			return err

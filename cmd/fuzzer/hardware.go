@@ -14,6 +14,7 @@ import (
 	"wakefuzz/oracle/light/gpiocdev"
 	"wakefuzz/oracle/light/rpio"
 	"wakefuzz/oracle/light/serial"
+	"wakefuzz/oracle/traffic"
 	"wakefuzz/oracle/traffic/live"
 	"wakefuzz/playback/speaker"
 	"wakefuzz/results"
@@ -157,20 +158,28 @@ func (h *hardware) dark(ctx context.Context, quiet time.Duration, deadline bench
 	}
 }
 
-// reacting says whether the light is on, or, where nothing watches it, whether
-// the device has just sent as much as speech.
+// reacting says whether what decides the verdict shows a reaction just now: the
+// light is on, or the device has sent as much as speech. Where both decide,
+// either is enough.
 func (h *hardware) reacting(ctx context.Context) bool {
+	verdict := h.spec.Rules().Fusion
+	return verdict != traffic.Name && h.light != nil && h.lit(ctx) ||
+		verdict != light.Name && h.traffic != nil && h.sends(ctx)
+}
+
+func (h *hardware) lit(ctx context.Context) bool {
 	now := h.clock.Now()
-	if h.light == nil {
-		quiet, err := h.traffic.Quiet(ctx, h.spec.Judge.Traffic.Burst.Window, 0)
-		return err == nil && !quiet
-	}
 	o, err := h.light.Observe(ctx, bench.Span{Start: now.Add(-glance), End: now})
 	if err != nil || o.Fault != bench.NoFault {
 		return false
 	}
 	spells := h.spec.Judge.Light.Spells(o)
 	return len(spells) > 0 && spells[len(spells)-1].End >= now.Add(-glance)
+}
+
+func (h *hardware) sends(ctx context.Context) bool {
+	quiet, err := h.traffic.Quiet(ctx, h.spec.Judge.Traffic.Burst.Window, 0)
+	return err == nil && !quiet
 }
 
 // observed is the traffic up to the instant, for the store.
