@@ -86,6 +86,76 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	t.Logf("killed %d times in %d campaigns; a whole run takes %v", killed, campaigns, takes)
 }
 
+const killProtocolSpec = `
+name: killed
+wake_word: alexa
+words: {phonemes: [5, 6], order: phonemes, limit: 120}
+voices:
+  - {engine: flite, name: kal16}
+bench:
+  workers: %d
+  engine: {driver: openwakeword, model: alexa_v0.1}
+controls: {negatives: 3}
+protocol: %s
+`
+
+// Where the plan depends on what was found so far, it is still the same however
+// often the program is killed, and so is the exported CSV, byte for byte, with 1
+// worker and with 2.
+func TestKilledInAnyProtocol(t *testing.T) {
+	const seed, kills = 7, 5
+	protocols := []struct{ name, protocol string }{
+		{"rounds", "{kind: rounds, plays: 3, rounds: {screens: [1, 1]}}"},
+		{"sweep", "{kind: sweep, plays: 3, gap: 1s, sweep: {passes: 2, segment: 8, batch: 60, alone: 2}}"},
+		{"sweep that may stop", "{kind: sweep, plays: 5, stop_at: 3, gap: 1s, sweep: {segment: 8, batch: 60, alone: 1}}"},
+		{"guided", "{kind: guided, plays: 3, guided: {words: 60, batch: 20}}"},
+		{"guided in segments", "{kind: guided, plays: 3, gap: 1s, guided: {words: 60, batch: 20, segment: 5, alone: 1}}"},
+	}
+	for number, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			moments := rand.New(rand.NewPCG(seed, uint64(number)))
+			dir := t.TempDir()
+			specs := map[int]string{}
+			for _, workers := range []int{1, 2} {
+				specs[workers] = filepath.Join(dir, fmt.Sprintf("%d.yaml", workers))
+				write(t, specs[workers], fmt.Appendf(nil, killProtocolSpec, workers, p.protocol))
+			}
+			whole := filepath.Join(dir, "whole")
+			began := time.Now()
+			output(t, command(t, "run", specs[2], "--dir", whole))
+			takes := time.Since(began)
+			want := output(t, command(t, "export", whole, "--format", "csv"))
+			planned := countingAttempts(t, whole)
+			if hits := strings.Count(want, ",true,"); hits < 5 {
+				t.Errorf("%d hits, which is not enough to say much:\n%s", hits, want)
+			}
+
+			folder := filepath.Join(dir, "killed")
+			killed, lives := 0, 0
+			for finished := false; !finished; {
+				lives++
+				lifetime := time.Minute
+				if killed < kills {
+					// A life begins with 0.3 s of reading; what is left of it is work.
+					lifetime = 300*time.Millisecond + time.Duration(moments.Int64N(int64(takes)/2))
+				}
+				var dead bool
+				finished, dead = runFor(t, lifetime, command(t, "run", specs[1+lives%2], "--dir", folder))
+				if dead {
+					killed++
+				}
+			}
+			if n := countingAttempts(t, folder); n != planned {
+				t.Errorf("%d plays have an attempt that counts, want %d", n, planned)
+			}
+			if got := output(t, command(t, "export", folder, "--format", "csv")); got != want {
+				t.Errorf("killed %d times:\n%s\nuninterrupted:\n%s", killed, got, want)
+			}
+			t.Logf("killed %d times; a whole run of %d plays takes %v", killed, planned, takes)
+		})
+	}
+}
+
 // runFor runs the command and kills it when its lifetime is over.
 func runFor(t *testing.T, lifetime time.Duration, cmd *exec.Cmd) (finished, killed bool) {
 	t.Helper()
