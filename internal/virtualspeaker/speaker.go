@@ -32,6 +32,8 @@
 //	status             what it is doing
 //	mute, unmute       the microphone hears nothing
 //	deaf, hearing      the model reacts to nothing; a reaction under way goes on
+//	misses SHARE       it misses that share of the words that would wake it, from 0
+//	                   to 1, evenly: with 0.5 every second one
 //	unplug, plug       the network link goes down, with its address
 //	react light        it reacts without traffic; react traffic: without light;
 //	                   react both: as it should
@@ -63,6 +65,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -148,6 +151,9 @@ type Speaker struct {
 	mu       sync.Mutex
 	muted    bool
 	deaf     bool
+	misses   float64   // the share of words
+	due      float64   // of a word that is to be missed
+	missing  time.Time // until then it is still the word that was missed
 	flickers bool
 	reaction reaction
 	status   Status
@@ -302,12 +308,28 @@ func (s *Speaker) woken(scores []float32) (woken bool) {
 			s.status.Best = max(s.status.Best, score)
 			woken = woken || score >= s.options.Threshold && !s.deaf && !s.status.Reacts
 		}
-		if woken {
+		if woken = woken && !s.missed(); woken {
 			s.status.Reacts = true
 			s.status.Wakes++
 		}
 	})
 	return woken
+}
+
+// wordLength is how long the scores of a word stay up, at most.
+const wordLength = 2 * time.Second
+
+// missed says whether a word that would wake the speaker is one to be missed.
+func (s *Speaker) missed() bool {
+	if time.Now().Before(s.missing) {
+		return true
+	}
+	if s.due += s.misses; s.due < 1 {
+		return false
+	}
+	s.due--
+	s.missing = time.Now().Add(wordLength)
+	return true
 }
 
 // react lights the ring and streams the sound until it ends and the cloud has
@@ -379,6 +401,14 @@ func (s *Speaker) Obey(command string) (any, error) {
 }
 
 func (s *Speaker) do(command string) error {
+	if text, ok := strings.CutPrefix(command, "misses "); ok {
+		share, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(share >= 0 && share <= 1) {
+			return fmt.Errorf("%s: a share from 0 to 1 is needed", command)
+		}
+		s.change(func() { s.misses = share })
+		return nil
+	}
 	switch command {
 	case "mute", "unmute":
 		s.change(func() { s.muted = command == "mute" })
@@ -401,7 +431,7 @@ func (s *Speaker) do(command string) error {
 			}
 		})
 	default:
-		return fmt.Errorf("%q: unknown command; known: status, mute, unmute, deaf, hearing, unplug, plug, react both, react light, react traffic, flicker, steady, reboot", command)
+		return fmt.Errorf("%q: unknown command; known: status, mute, unmute, deaf, hearing, misses SHARE, unplug, plug, react both, react light, react traffic, flicker, steady, reboot", command)
 	}
 	return nil
 }

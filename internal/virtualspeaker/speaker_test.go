@@ -243,6 +243,15 @@ func TestSpeaker(t *testing.T) {
 			h.tell(t, map[string]string{"mute": "unmute", "deaf": "hearing"}[silence])
 		})
 	}
+	t.Run("misses", func(t *testing.T) {
+		wakes := h.tell(t, "misses 1").Wakes
+		h.say(t)
+		time.Sleep(time.Second)
+		if s := h.tell(t, "status"); s.Wakes != wakes || s.Best < 0.5 {
+			t.Errorf("it reacted: %+v", s)
+		}
+		h.tell(t, "misses 0")
+	})
 	t.Run("reboot", func(t *testing.T) {
 		before := h.tell(t, "status")
 		h.tell(t, "reboot")
@@ -289,6 +298,9 @@ func TestCommandsThatAreNone(t *testing.T) {
 		{s.Obey, "", "known: status"},
 		{s.Obey, "mute twice", "known: status"},
 		{s.Obey, "react", "react light"},
+		{s.Obey, "misses", "known: status"},
+		{s.Obey, "misses NaN", "from 0 to 1"},
+		{s.Obey, "misses 1.1", "from 0 to 1"},
 		{s.Obey, "unplug", "no network interface"},
 		{s.Obey, "plug", "no network interface"},
 		{c.Obey, "dance", "known: status"},
