@@ -41,7 +41,7 @@ bench:
   light: {driver: serial, port: %s, silence: 2s}
   traffic: {driver: capture, interface: %s, device: "%s"}
   settle: {quiet: 1s, limit: %v}
-protocol: {plays: %d}
+protocol: {plays: %d, tries: 8}
 controls: {every: %d, plays: 2, retry: 2s}
 judge: {verdict: %s}
 `
