@@ -40,8 +40,8 @@ type Facts struct {
 	// Clip is the mean length of a clip without the silence around it.
 	Clip time.Duration
 	// Hits is the share of words that the device reacts to at all, and Rate to
-	// what share of their plays. Of the 47,250 words of five and six phonemes
-	// 0.2 % wake a model of "alexa".
+	// what share of their plays. Of the 47,256 words of five and six phonemes
+	// 0.9 % wake openWakeWord's "alexa" in flite's kal16, with a mean rate of 0.44.
 	Hits, Rate float64
 }
 

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"math"
+	"slices"
 
 	"wakefuzz/phoneme"
 )
@@ -115,60 +116,130 @@ type example struct {
 }
 
 // logistic is a logistic regression on features, which a word has or has not,
-// and on numbers.
-type logistic struct {
-	bias    float64
-	weights []float64 // of the features
-	slopes  [numbers]float64
+// and on numbers: the weights of the features, then those of the numbers, then
+// the bias.
+type logistic []float64
+
+// score is the logarithm of the odds that a play draws a reaction, as far as
+// they are known.
+func (m logistic) score(e example) float64 {
+	sum := m[len(m)-1]
+	for _, f := range e.features {
+		sum += m[f]
+	}
+	for i, v := range e.numbers {
+		sum += float64(v * m[len(m)-1-numbers+i])
+	}
+	return sum
 }
 
-// How a model learns.
-var (
-	turns     = 20 // how often it sees each example
-	step      = 0.3
-	penalty   = 1e-3 // on the squares of the weights
-	firstBias = -3.0
-)
-
-// learn fits a model by gradient descent with a step for each weight (J. Duchi,
-// E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and
-// stochastic optimization", JMLR 12, 2011), in the order of the examples: equal
-// examples give equal weights.
-func learn(examples []example, features int) logistic {
-	m := logistic{bias: firstBias, weights: make([]float64, features)}
-	squares := make([]float64, features)
-	var slopeSquares [numbers]float64
-	biasSquare := 1.0
-	down := func(weight, square *float64, gradient float64) {
-		gradient += penalty * *weight
-		*square += gradient * gradient
-		*weight -= step * gradient / math.Sqrt(*square+1e-3)
+// addTo adds so many times the example's row to a sum of rows.
+func (e example) addTo(sum []float64, times float64) {
+	for _, f := range e.features {
+		sum[f] += times
 	}
-	for range turns {
-		for _, e := range examples {
-			off := e.weight * (1/(1+math.Exp(-m.score(e))) - e.label)
-			biasSquare += off * off
-			m.bias -= step * off / math.Sqrt(biasSquare)
-			for _, f := range e.features {
-				down(&m.weights[f], &squares[f], off)
+	for i, v := range e.numbers {
+		sum[len(sum)-1-numbers+i] += float64(v * times)
+	}
+	sum[len(sum)-1] += times
+}
+
+// learn fits a model: the weights that have the least sum of half their squares
+// and of the examples' logarithmic losses. It goes by Newton's method, each step
+// of which is solved by conjugate gradients (C.-J. Lin, R. C. Weng and S. S.
+// Keerthi, "Trust region Newton method for large-scale logistic regression",
+// JMLR 9, 2008), and halved for as long as it does not lead down.
+func learn(examples []example, features int) logistic {
+	m := make(logistic, features+numbers+1)
+	chance := make([]float64, len(examples))
+	// cost is what is made as low as can be. It leaves the chances behind.
+	cost := func(m logistic) float64 {
+		sum := dot(m, m) / 2
+		for i, e := range examples {
+			score := m.score(e)
+			chance[i] = 1 / (1 + math.Exp(-score))
+			// log(1+exp(score)) - label*score, without overflow
+			sum += e.weight * (max(score, 0) + math.Log1p(math.Exp(-math.Abs(score))) - float64(e.label*score))
+		}
+		return sum
+	}
+	const (
+		steps   = 20
+		precise = 1e-2 // of the gradient, against that at the beginning
+	)
+	first := 0.0
+	now := cost(m)
+	for range steps {
+		down := make([]float64, len(m)) // the gradient, downwards
+		for i, w := range m {
+			down[i] = -w
+		}
+		for i, e := range examples {
+			e.addTo(down, float64(e.weight*(e.label-chance[i])))
+		}
+		size := math.Sqrt(dot(down, down))
+		first = max(first, size)
+		if size <= precise*first {
+			break
+		}
+		step := solve(down, func(v logistic) []float64 {
+			product := slices.Clone(v)
+			for i, e := range examples {
+				bend := e.weight * chance[i] * (1 - chance[i])
+				e.addTo(product, float64(bend*v.score(e)))
 			}
-			for i, v := range e.numbers {
-				down(&m.slopes[i], &slopeSquares[i], off*v)
+			return product
+		})
+		next := make(logistic, len(m))
+		for share := 1.0; share > 1e-3; share /= 2 {
+			for i := range m {
+				next[i] = m[i] + float64(share*step[i])
+			}
+			if after := cost(next); after < now {
+				now = after
+				break
 			}
 		}
+		m = next
 	}
 	return m
 }
 
-// score is the logarithm of the odds that a play draws a reaction, as far as it
-// is known.
-func (m logistic) score(e example) float64 {
-	sum := m.bias
-	for _, f := range e.features {
-		sum += m.weights[f]
+// solve is about the x for which times(x) is the right side, by conjugate
+// gradients.
+func solve(right []float64, times func(logistic) []float64) []float64 {
+	const (
+		turns   = 30
+		precise = 0.1
+	)
+	x := make([]float64, len(right))
+	rest := slices.Clone(right)
+	way := slices.Clone(right)
+	size := dot(rest, rest)
+	enough := precise * precise * size
+	for range turns {
+		if size <= enough {
+			break
+		}
+		product := times(way)
+		far := size / dot(way, product)
+		for i := range x {
+			x[i] += float64(far * way[i])
+			rest[i] -= float64(far * product[i])
+		}
+		before := size
+		size = dot(rest, rest)
+		for i := range way {
+			way[i] = rest[i] + float64(size/before*way[i])
+		}
 	}
-	for i, v := range e.numbers {
-		sum += m.slopes[i] * v
+	return x
+}
+
+func dot(a, b []float64) float64 {
+	sum := 0.0
+	for i := range a {
+		sum += float64(a[i] * b[i])
 	}
 	return sum
 }
