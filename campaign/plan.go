@@ -333,11 +333,11 @@ const (
 // come on top of it.
 func Cost(spec Spec, wake wordlists.Word, words []wordlists.Word) protocol.Cost {
 	facts := protocol.Facts{Timing: protocol.DefaultTiming(), Hits: expectedHits, Rate: expectedShare}
-	facts.Gap, facts.Rest = spec.Protocol.Gap, spec.Bench.Settle.Quiet
-	facts.Window = 0
+	facts.Gap, facts.Window = spec.Protocol.Gap, 0
 	for _, watched := range spec.watches() {
 		facts.Window = max(facts.Window, watched)
 	}
+	facts.Rest = max(0, spec.Bench.Settle.Quiet-facts.Window) // it rests while it is watched
 	phones := 0
 	for _, w := range words {
 		phones += w.Pronunciation().Count()

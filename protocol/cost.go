@@ -13,7 +13,7 @@ type Timing struct {
 	// Latency is how long after a clip's end a reaction to it is seen.
 	Latency time.Duration
 	// Window is how long after a clip's end a reaction counts as one to it: two
-	// seconds in the paper.
+	// seconds in the paper, and less where the device's latency was measured.
 	Window time.Duration
 	// Rest is what passes between the window of a play, or of a segment, and
 	// the next one: nothing, where the device rests while it is watched.
@@ -22,14 +22,14 @@ type Timing struct {
 	Settle time.Duration
 }
 
-// DefaultTiming is that of a smart speaker: it is watched for the paper's two
-// seconds, which are as long as it has to be quiet before the next play, and
+// DefaultTiming is that of a smart speaker that was calibrated: its ring lights
+// within a second of the word's end, so that it is watched for no longer, and it
 // answers a word that it takes for the wake word for about eight.
 func DefaultTiming() Timing {
 	return Timing{
-		Gap:     100 * time.Millisecond,
+		Gap:     30 * time.Millisecond,
 		Latency: 300 * time.Millisecond,
-		Window:  2 * time.Second,
+		Window:  time.Second,
 		Settle:  8 * time.Second,
 	}
 }

@@ -375,7 +375,7 @@ func TestSimulateSegment(t *testing.T) {
 	var got []protocol.Result
 	p := recorder{script(batch), &got}
 	timing := protocol.DefaultTiming()
-	timing.Window = time.Second
+	timing.Gap, timing.Window = 100*time.Millisecond, time.Second
 	d := device(func(text string) float64 {
 		if text == "d" {
 			return 1
@@ -440,7 +440,9 @@ func TestCostIsWhatItTakes(t *testing.T) {
 		if off := float64(run.Plays)/float64(cost.Plays) - 1; off < -0.05 || off > 0.05 || run.Plays > cost.MostPlays {
 			t.Errorf("%s: %d plays, where %d were expected and at most %d", name, run.Plays, cost.Plays, cost.MostPlays)
 		}
-		if off := run.At.Seconds()/cost.Bench.Seconds() - 1; off < -0.05 || off > 0.05 {
+		// How many of the 80 hits get to the last stage is chance, and that is most of
+		// the time.
+		if off := run.At.Seconds()/cost.Bench.Seconds() - 1; off < -0.08 || off > 0.08 {
 			t.Errorf("%s took %v, where %v was expected", name, run.At, cost.Bench)
 		}
 		if cost.Characters != 4*len(candidates) {
@@ -494,7 +496,7 @@ func TestWriteCurves(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "protocol,bench_hours,plays,words,found\n" +
-		"exhaustive,0.0000,0,0,0\nexhaustive,0.0319,20,2,1\nexhaustive,0.0319,20,2,1\n"
+		"exhaustive,0.0000,0,0,0\nexhaustive,0.0292,20,2,1\nexhaustive,0.0292,20,2,1\n"
 	if out.String() != want {
 		t.Errorf("got %s, want %s", &out, want)
 	}

@@ -8,7 +8,7 @@ import "time"
 // fricative is cut.
 const (
 	trimLevel  = 1 << 16 / 2 / 500
-	trimMargin = 30 * time.Millisecond
+	trimMargin = 10 * time.Millisecond
 )
 
 // Trim returns the clip without the silence before and after it. What is silent
