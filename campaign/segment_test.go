@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +40,9 @@ type room struct {
 	t     *testing.T
 	began time.Time
 	edges []bench.Edge // of its light
-	dark  bench.Instant
+
+	mu   sync.Mutex // the bench looks at what follows while a sound is on
+	dark bench.Instant
 	// broken says at which plays the bench takes the device for one that reacts,
 	// for no reason; plays counts them.
 	broken func(play int) bool
@@ -67,7 +70,9 @@ const held = 200 * time.Millisecond
 
 func (r *room) Play(ctx context.Context, cue playback.Cue) (playback.Sounding, error) {
 	const tick = 10 * time.Millisecond
+	r.mu.Lock()
 	r.plays++
+	r.mu.Unlock()
 	start, stop := r.now(), cue.Stop
 	length := cue.Clip.Duration()
 	var word time.Duration // where the present word began
@@ -78,7 +83,9 @@ func (r *room) Play(ctx context.Context, cue playback.Cue) (playback.Sounding, e
 		}
 		now := r.now()
 		if code >= tenths && at-word == time.Duration(code-tenths)*100*time.Millisecond && now >= r.dark {
+			r.mu.Lock()
 			r.dark = now.Add(3 * time.Second)
+			r.mu.Unlock()
 			r.edges = append(r.edges, bench.Edge{At: now, Lit: true}, bench.Edge{At: r.dark})
 		}
 		select {
@@ -118,6 +125,8 @@ func (r *room) settle(_ context.Context, s campaign.SettleSpec) (string, error) 
 }
 
 func (r *room) reacting(context.Context) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return r.now() < r.dark || r.broken != nil && r.broken(r.plays)
 }
 
