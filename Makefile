@@ -1,6 +1,6 @@
 # What a person types. `make demo` and `make test` are all a new user needs.
 
-.PHONY: help setup build build-arm64 test-arm64 demo test e2e wyoming hardware-sim lint fuzz bench truth clean
+.PHONY: help setup build build-arm64 test-arm64 demo test e2e wyoming hardware-sim lint fuzz bench truth curves clean
 
 # Nothing here needs a shell that differs from one machine to the next.
 SHELL := /bin/bash
@@ -57,6 +57,9 @@ accuracy: ## measure all detectors on DATA, a folder of public captures, and on 
 
 truth: setup ## play every word of five and six phonemes at real models; takes hours, and goes on where it was
 	scripts/truth.sh
+
+curves: ## try every protocol on what make truth found out, and draw what each finds by when
+	go run ./scripts/curves -out docs/protocols docs/truth/kal16-alexa.csv docs/truth/awb-alexa.csv docs/truth/kal16-hey_jarvis.csv
 
 clean: ## remove what was built; models, clips and campaigns stay
 	rm -rf bin coverage.out
