@@ -207,8 +207,8 @@ type contender struct {
 	change func(*protocol.Device)
 }
 
-// masked is how much of their reactions words lost that followed another word by
-// protocol.DefaultTiming's gap: see protocol.Sweep.
+// masked is how much of their reactions words lost that followed another word
+// after 0.1 s: see protocol.Sweep.
 const masked = 0.89
 
 func (t *truth) contenders() []contender {
@@ -235,11 +235,6 @@ func (t *truth) contenders() []contender {
 		all = append(all, sweep(fmt.Sprintf("sweep, passes: %d", passes), protocol.SweepOptions{Passes: passes}.WithDefaults(), last, nil))
 	}
 	return append(all,
-		sweep("sweep, no gap", protocol.SweepOptions{Alone: 2}.WithDefaults(), last, func(d *protocol.Device) {
-			// The clips keep 30 ms of silence at both ends. A device whose latency
-			// was measured needs no longer window.
-			d.Gap, d.Window = 0, time.Second
-		}),
 		sweep("sweep, masked", protocol.SweepOptions{}.WithDefaults(), last, func(d *protocol.Device) { d.Masked = masked }),
 		contender{"guided", func(seed uint64) protocol.Protocol {
 			return protocol.Guided(t.candidates, t.wake.Pronunciation(), seed, protocol.GuidedOptions{}.WithDefaults(), last)
