@@ -59,7 +59,7 @@ truth: setup ## play every word of five and six phonemes at real models; takes h
 	scripts/truth.sh
 
 curves: ## try every protocol on what make truth found out, and draw what each finds by when
-	go run ./scripts/curves -out docs/protocols docs/truth/kal16-alexa.csv docs/truth/awb-alexa.csv docs/truth/kal16-hey_jarvis.csv
+	go run ./scripts/curves -out docs/protocols docs/truth/kal16-alexa.csv docs/truth/awb-alexa.csv docs/truth/kal16-hey_jarvis.csv docs/truth/kal16-whats_the_weather.csv
 
 clean: ## remove what was built; models, clips and campaigns stay
 	rm -rf bin coverage.out

@@ -3,6 +3,7 @@ package phoneme
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -74,6 +75,27 @@ func (s Sounds) Distance(t Sounds) float64 {
 	for j := range t {
 		row = append(row, Gap*float64(j+1))
 	}
+	s.align(t, row)
+	return row[len(t)]
+}
+
+// Within is the least distance of s to any stretch of t, whatever stretch that is: what t
+// has before and after it costs nothing. It tells a word that sounds like a part
+// of a phrase.
+func (s Sounds) Within(t Sounds) float64 {
+	var buffer [64]float64
+	row := buffer[:]
+	if len(t) >= len(row) {
+		row = make([]float64, len(t)+1)
+	}
+	row = row[:len(t)+1]
+	s.align(t, row)
+	return slices.Min(row)
+}
+
+// align takes the row of what it costs to make each beginning of t of nothing to
+// that of what it costs to make it of s.
+func (s Sounds) align(t Sounds, row []float64) {
 	for i, a := range s {
 		diagonal := row[0]
 		row[0] = Gap * float64(i+1)
@@ -83,7 +105,6 @@ func (s Sounds) Distance(t Sounds) float64 {
 			diagonal, row[j+1] = row[j+1], left
 		}
 	}
-	return row[len(t)]
 }
 
 // The values of ALINE's features.

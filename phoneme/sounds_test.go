@@ -37,6 +37,36 @@ func ExampleSounds_Distance() {
 	// B AA1 B 3.03
 }
 
+func ExampleSounds_Within() {
+	jarvis := phoneme.Pronunciation("HH EY1 JH AA1 R V AH0 S").Sounds()
+	for _, p := range []phoneme.Pronunciation{"JH AA1 R V AH0 S", "G EY1 D AA2 R", "B AA1 B"} {
+		s := p.Sounds()
+		fmt.Printf("%s %.2f, of the whole %.2f\n", p, s.Within(jarvis), s.Distance(jarvis))
+	}
+	// Output:
+	// JH AA1 R V AH0 S 0.00, of the whole 1.00
+	// G EY1 D AA2 R 0.65, of the whole 2.32
+	// B AA1 B 0.75, of the whole 2.95
+}
+
+// Within is the least distance to all stretches, tried one by one.
+func TestSoundsWithin(t *testing.T) {
+	draw := rapid.SliceOfN(rapid.SampledFrom(allPhones), 0, 80)
+	rapid.Check(t, func(t *rapid.T) {
+		a := phoneme.Pronunciation(strings.Join(draw.Draw(t, "a"), " ")).Sounds()
+		b := phoneme.Pronunciation(strings.Join(draw.Draw(t, "b"), " ")).Sounds()
+		least := math.Inf(1)
+		for from := range len(b) + 1 {
+			for to := from; to <= len(b); to++ {
+				least = min(least, a.Distance(b[from:to]))
+			}
+		}
+		if got := a.Within(b); math.Abs(got-least) > 1e-9 {
+			t.Fatalf("%v, but a stretch is at %v", got, least)
+		}
+	})
+}
+
 func TestDifferenceIsADistance(t *testing.T) {
 	for _, a := range append(allPhones, "XX") {
 		for _, b := range append(allPhones, "XX") {

@@ -105,7 +105,7 @@ func coarse(s uint8) uint8 {
 }
 
 // numbers is how many numbers an example has beside its features.
-const numbers = 2
+const numbers = 3
 
 // example is a word that a model learns from.
 type example struct {
