@@ -1,10 +1,8 @@
 package campaign
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -53,61 +51,92 @@ func newPlanner(spec Spec, wake wordlists.Word, words []wordlists.Word) planner 
 // trials plans the batch that follows the earlier trials, of which those words
 // have reacted.
 func (p planner) trials(batch protocol.Batch, earlier []results.Trial, reacted map[string]bool) []results.Trial {
-	number := 1
-	rounds := map[results.Trial]int{} // of controls, by role, word and voice
-	for _, t := range earlier {
-		number = t.Batch + 1
-		if t.Role != results.RoleWord {
-			rounds[results.Trial{Role: t.Role, Word: t.Word, Voice: t.Voice}]++
-		}
-	}
-	var trials []results.Trial
-	add := func(t results.Trial) {
-		t.ID = trialID(p.spec.Seed, t)
-		trials = append(trials, t)
-	}
-	control := func(role results.Role, w wordlists.Word, screening bool, plays int, voice string) {
-		of := results.Trial{Role: role, Word: w.Text, Voice: voice}
-		rounds[of]++
-		add(results.Trial{
-			Role: role, Word: w.Text, Pronunciation: w.Pronunciation(), Guessed: w.Guessed, List: w.List,
-			Voice: voice, Round: rounds[of], Plays: plays, Screening: screening,
-		})
-	}
-	if number == 1 {
+	d := p.draft(earlier)
+	if d.number == 1 {
 		for _, voice := range p.spec.Voices {
-			control(results.RolePositive, p.wake, false, p.spec.Protocol.Plays, voice.String())
+			d.control(results.RolePositive, p.wake, false, p.spec.Protocol.Plays, voice.String())
 		}
 	}
-	negatives := p.negatives(reacted)
-	words, shown, checked := 0, 0, 0
+	var quiet negatives
+	if p.spec.Controls.NegativeEvery > 0 {
+		quiet = p.negatives(reacted)
+	}
+	words, checked := 0, 0
 	for i, item := range batch {
-		w := item.Word
-		add(results.Trial{
-			Role: results.RoleWord, Word: w.Text, Pronunciation: w.Pronunciation(), Guessed: w.Guessed, List: w.List,
-			Voice: item.Voice, Round: number, Plays: item.Plays,
-			Screening: item.Stage != protocol.StageLast, Segment: item.Segment, Why: item.Why,
-		})
+		d.word(item)
 		last := i == len(batch)-1
 		if !last && item.Segment > 0 && batch[i+1].Segment == item.Segment {
 			words++
 			continue // nothing comes between the words of a segment
 		}
-		if !last && item.Segment == 0 && batch[i+1].Word.Text == w.Text {
+		if !last && item.Segment == 0 && batch[i+1].Word.Text == item.Word.Text {
 			continue // nor between the voices of a word
 		}
 		words++
-		for ; shown < len(negatives)*(i+1)/len(batch); shown++ {
-			voice := p.spec.Voices[shown%len(p.spec.Voices)].String()
-			control(results.RoleNegative, negatives[shown], item.Stage != protocol.StageLast, item.Plays, voice)
-		}
+		d.negatives(quiet)
 		every := p.spec.Controls.Every
 		if due := every > 0 && words-checked >= every; due || last && p.closes() {
 			checked = words
-			control(results.RolePositive, p.wake, false, p.spec.Controls.Plays, p.spec.Voices[0].String())
+			d.control(results.RolePositive, p.wake, false, p.spec.Controls.Plays, p.spec.Voices[0].String())
 		}
 	}
-	return trials
+	return d.trials
+}
+
+// draft is a batch on its way to being trials.
+type draft struct {
+	spec   Spec
+	number int                   // of the batch
+	rounds map[results.Trial]int // of controls, by role, word and voice
+	course course                // with the earlier batches
+	trials []results.Trial
+}
+
+func (p planner) draft(earlier []results.Trial) *draft {
+	d := &draft{spec: p.spec, number: 1, rounds: map[results.Trial]int{}}
+	for _, t := range earlier {
+		d.number = t.Batch + 1
+		if t.Role != results.RoleWord {
+			d.rounds[results.Trial{Role: t.Role, Word: t.Word, Voice: t.Voice}]++
+		}
+		d.course.pass(t)
+	}
+	return d
+}
+
+func (d *draft) add(t results.Trial) {
+	t.ID = trialID(d.spec.Seed, t)
+	d.course.pass(t)
+	d.trials = append(d.trials, t)
+}
+
+func (d *draft) word(item protocol.Item) {
+	w := item.Word
+	d.add(results.Trial{
+		Role: results.RoleWord, Word: w.Text, Pronunciation: w.Pronunciation(), Guessed: w.Guessed, List: w.List,
+		Voice: item.Voice, Round: d.number, Plays: item.Plays,
+		Screening: item.Stage != protocol.StageLast, Segment: item.Segment, Why: item.Why,
+	})
+}
+
+func (d *draft) control(role results.Role, w wordlists.Word, screening bool, plays int, voice string) {
+	of := results.Trial{Role: role, Word: w.Text, Voice: voice}
+	d.rounds[of]++
+	d.add(results.Trial{
+		Role: role, Word: w.Text, Pronunciation: w.Pronunciation(), Guessed: w.Guessed, List: w.List,
+		Voice: voice, Round: d.rounds[of], Plays: plays, Screening: screening,
+	})
+}
+
+// negatives adds the negative controls that are due, for each stage, with as many
+// plays as its words have.
+func (d *draft) negatives(from negatives) {
+	for _, screening := range []bool{false, true} {
+		for stage := d.course.stage(screening); stage.owes(d.spec.Controls.NegativeEvery); {
+			w, voice := from.at(stage.negatives)
+			d.control(results.RoleNegative, w, screening, stage.plays, voice)
+		}
+	}
 }
 
 // closes says whether each batch ends with the wake word. Where what follows
@@ -115,31 +144,6 @@ func (p planner) trials(batch protocol.Batch, earlier []results.Trial, reacted m
 func (p planner) closes() bool {
 	return p.spec.Controls.Every > 0 || p.spec.Bench.Physical() && p.spec.Protocol.Kind != KindExhaustive
 }
-
-// negatives are what must not wake the device: silence, which is the word "",
-// and words that sound least like the wake word and have not reacted yet. They
-// are taken at random from the farthest quarter of the words, because the
-// farthest few are all alike.
-func (p planner) negatives(reacted map[string]bool) []wordlists.Word {
-	n := p.spec.Controls.Negatives
-	if n == 0 {
-		return nil
-	}
-	far := slices.DeleteFunc(slices.Clone(p.words), func(w wordlists.Word) bool { return reacted[w.Text] })
-	code := phoneme.MetricPhonemes.Code(p.wake.Text, p.wake.Pronunciation())
-	distance := make(map[string]int, len(far))
-	for _, w := range far {
-		distance[w.Text] = phoneme.MetricPhonemes.Distance(phoneme.MetricPhonemes.Code(w.Text, w.Pronunciation()), code)
-	}
-	slices.SortStableFunc(far, func(a, b wordlists.Word) int { return cmp.Compare(distance[b.Text], distance[a.Text]) })
-	far = far[:min(len(far), max(n-1, len(far)/4))]
-	rand.New(rand.NewPCG(p.spec.Seed, farWords)).Shuffle(len(far), func(i, j int) { far[i], far[j] = far[j], far[i] })
-	return append([]wordlists.Word{{}}, far[:min(n-1, len(far))]...)
-}
-
-// farWords is the second half of a generator's seed; see
-// [planner.negatives].
-const farWords = 0x66617220776f7264
 
 // trialID hashes what makes a trial the one it is. The bench is left out on
 // purpose: the same words played to two models get the same phases and the

@@ -23,7 +23,7 @@ words: {lists: [cmudict]}
 voices: [{engine: flite, name: kal16}]
 bench: {engine: {driver: openwakeword, model: m}}
 protocol: %s
-controls: {negatives: 3}
+controls: {negative_every: 7}
 `
 
 // screenedRates are the words that react, and how often.
@@ -108,7 +108,7 @@ func TestScreeningFindsWhatReacts(t *testing.T) {
 
 // Words after a reaction in a segment are not heard, and are played again.
 func TestEveryWordOfASegmentIsHeard(t *testing.T) {
-	r := newScreening(t, `{kind: sweep, sweep: {segment: 60, alone: 1}}`)
+	r := newScreening(t, `{kind: sweep, sweep: {segment: 60, alone: 1, ask: 0}}`)
 	r.screening()
 	r.run()
 	sounds := map[results.TrialID]int{}

@@ -30,7 +30,7 @@ bench:
   player: {driver: speaker}
   light: {driver: lamp}
   settle: {quiet: 1s, limit: 20s}
-protocol: {kind: sweep, plays: 3, gap: 100ms, sweep: {segment: 4, batch: 12, alone: 1}}
+protocol: {kind: sweep, plays: 3, gap: 100ms, sweep: {segment: 4, batch: 12, alone: 1, ask: 0}}
 controls: {every: 8, plays: 2}
 `
 

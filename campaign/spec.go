@@ -161,7 +161,7 @@ func (p ProtocolSpec) of(seed uint64, wake wordlists.Word, candidates []protocol
 	case KindRounds:
 		return protocol.Rounds(candidates, p.Rounds, last)
 	case KindSweep:
-		return protocol.Sweep(candidates, seed, p.Sweep, last)
+		return protocol.Sweep(candidates, wake.Pronunciation(), seed, p.Sweep, last)
 	case KindGuided:
 		guided := protocol.Guided(candidates, wake.Pronunciation(), seed, p.Guided, last)
 		if n := p.invents(); n > 0 {
@@ -286,11 +286,13 @@ type ControlsSpec struct {
 	Every int `yaml:"every"`
 	// Plays is how often it is then played.
 	Plays int `yaml:"plays"`
-	// Negatives is how many trials of each batch are of what must not wake the
-	// device: the first of silence, the others of words that sound nothing like
-	// the wake word. They are spread over the batch, with as many plays as its
-	// words.
-	Negatives int `yaml:"negatives"`
+	// NegativeEvery is after how many words a negative control is played, which
+	// must not wake the device, 0 for never: silence, or a word that sounds
+	// nothing like the wake word. The words of the screening and of the last stage
+	// are counted by themselves, over all batches, and the control has as many
+	// plays as they have. The first word of each stage is followed by one. What
+	// falls due within a segment comes behind it.
+	NegativeEvery int `yaml:"negative_every"`
 	// Drift is when a device that hears less and less raises an alarm.
 	Drift DriftSpec `yaml:"drift"`
 	// Retry is how long a campaign waits, once the wake word no longer wakes
@@ -611,8 +613,8 @@ func (c ControlsSpec) validate() error {
 		return fmt.Errorf("every: %d is negative", c.Every)
 	case c.Plays < 1 || c.Plays > 100:
 		return fmt.Errorf("plays: %d is not between 1 and 100", c.Plays)
-	case c.Negatives < 0 || c.Negatives > 1000:
-		return fmt.Errorf("negatives: %d is not between 0 and 1000", c.Negatives)
+	case c.NegativeEvery < 0 || c.NegativeEvery > 1e6:
+		return fmt.Errorf("negative_every: %d is not between 0 and 1000000", c.NegativeEvery)
 	case c.Drift.Between > 1e9:
 		return fmt.Errorf("drift.between: %g is more plays than there are in a campaign", c.Drift.Between)
 	case c.Retry < time.Second:

@@ -128,15 +128,26 @@ func (r rounds) Cost(f Facts) Cost {
 }
 
 func (s sweep) Cost(f Facts) Cost {
+	// Segments are taken to hide nothing.
 	b := bill{Facts: f}
-	words := float64(len(s.candidates))
+	words, most := float64(len(s.candidates)), 0
+	if asked := len(s.asked); asked > 0 {
+		b.alone(float64(asked), 0)
+		if f.Hits > 0 && f.Rate > 0 {
+			suspects := b.segments(enough/f.Rate, float64(s.Segment), enough)
+			b.alone((suspects-enough)*float64(s.Alone), 0)
+		}
+		// One word at a time in the place of segments, and known hits in batches of
+		// half as many words as stand between two of them, or more.
+		most = asked + len(s.candidates)*s.Passes + len(s.candidates)*s.Passes/(apart/2+1)
+	}
 	found, left := 0.0, words*f.Hits
 	for range s.Passes {
 		found += b.screen(words-found, left, s.Segment, s.Alone)
 		left = words*f.Hits - found
 	}
 	b.finish(found, s.last)
-	return b.cost(len(s.candidates)*(s.Passes*(1+s.Alone)+s.last.Plays), s.candidates)
+	return b.cost(most+len(s.candidates)*(s.Passes*(1+s.Alone)+s.last.Plays), s.candidates)
 }
 
 // screen adds words played in segments, with suspects played alone, and returns

@@ -30,6 +30,15 @@ func words(texts ...string) []protocol.Candidate {
 	return candidates
 }
 
+// manyWords are so many words of four phones.
+func manyWords(n int) []protocol.Candidate {
+	var texts []string
+	for i := range n {
+		texts = append(texts, strings.Map(func(r rune) rune { return rune("bdfgklmnprst"[r-'0']) }, fmt.Sprintf("%04d", i)))
+	}
+	return words(texts...)
+}
+
 func drawWords(t *rapid.T) []protocol.Candidate {
 	return words(rapid.SliceOfNDistinct(rapid.StringOfN(rapid.RuneFrom([]rune("bdfgklmnprst")), 2, 5, -1), 1, 40, rapid.ID[string]).Draw(t, "words")...)
 }
@@ -48,11 +57,12 @@ var kinds = map[string]func(*rapid.T, []protocol.Candidate, protocol.Last) proto
 		return protocol.Rounds(c, protocol.RoundsOptions{Screens: rapid.SliceOfN(rapid.IntRange(1, 3), 1, 3).Draw(t, "screens")}, last)
 	},
 	"sweep": func(t *rapid.T, c []protocol.Candidate, last protocol.Last) protocol.Protocol {
-		return protocol.Sweep(c, rapid.Uint64().Draw(t, "seed"), protocol.SweepOptions{
+		return protocol.Sweep(c, "L K S", rapid.Uint64().Draw(t, "seed"), protocol.SweepOptions{
 			Passes:  rapid.IntRange(1, 3).Draw(t, "passes"),
 			Segment: rapid.IntRange(1, 7).Draw(t, "segment"),
 			Batch:   rapid.IntRange(1, 50).Draw(t, "batch"),
 			Alone:   rapid.IntRange(1, 3).Draw(t, "alone"),
+			Ask:     rapid.IntRange(0, 20).Draw(t, "ask"),
 		}, last)
 	},
 	"guided": func(t *rapid.T, c []protocol.Candidate, last protocol.Last) protocol.Protocol {
@@ -183,9 +193,11 @@ func TestReactionsAreFollowedUp(t *testing.T) {
 				goesOn, last := map[string]bool{}, map[string]bool{}
 				for _, d := range play(t, p, len(candidates)) {
 					for i, item := range d.Batch {
-						if item.Stage == protocol.StageLast {
+						switch {
+						case item.Stage == protocol.StageLast:
 							last[item.Word.Text] = true
-						} else {
+						case last[item.Word.Text]: // a known hit among other words
+						default:
 							goesOn[item.Word.Text] = follow(item, d.Results[i], goesOn[item.Word.Text])
 						}
 					}
@@ -200,15 +212,19 @@ func TestReactionsAreFollowedUp(t *testing.T) {
 		return r.Reacted > 0 || r.Measured() == 0
 	})
 	// In a segment a reaction makes a suspect. Alone, a single one is enough, and
-	// only one that was quiet at least once is none.
-	quiet := map[string]bool{}
-	follow("sweep", func(item protocol.Item, r protocol.Result, _ bool) bool {
+	// only a suspect that was quiet at least once is none.
+	suspect, quiet := map[string]bool{}, map[string]bool{}
+	follow("sweep", func(item protocol.Item, r protocol.Result, goesOn bool) bool {
+		text := item.Word.Text
 		if item.Segment > 0 {
-			quiet[item.Word.Text] = false
+			suspect[text], quiet[text] = r.Reacted > 0, false
 			return r.Reacted > 0
 		}
-		quiet[item.Word.Text] = quiet[item.Word.Text] || r.Quiet > 0
-		return r.Reacted > 0 || !quiet[item.Word.Text]
+		if item.Why != "" { // it was asked beforehand
+			suspect[text] = false
+		}
+		quiet[text] = quiet[text] || r.Quiet > 0
+		return r.Reacted > 0 || suspect[text] && !quiet[text]
 	})
 }
 
@@ -261,7 +277,7 @@ func TestSweepPassesOverAllWords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawWords(t)
 		passes := rapid.IntRange(1, 3).Draw(t, "passes")
-		p := protocol.Sweep(candidates, 1, protocol.SweepOptions{Passes: passes, Segment: 3, Batch: 10, Alone: 1}, protocol.Last{Plays: 2})
+		p := protocol.Sweep(candidates, "L K S", 1, protocol.SweepOptions{Passes: passes, Segment: 3, Batch: 10, Alone: 1}, protocol.Last{Plays: 2})
 		inSegments, last := map[string]int{}, map[string]bool{}
 		for _, d := range play(t, p, len(candidates)) {
 			for _, item := range d.Batch {
@@ -280,7 +296,7 @@ func TestSweepPassesOverAllWords(t *testing.T) {
 }
 
 func ExampleSweep() {
-	p := protocol.Sweep(words("lks", "plks", "bnd", "gls", "fks"), 1,
+	p := protocol.Sweep(words("lks", "plks", "bnd", "gls", "fks"), "L K S", 1,
 		protocol.SweepOptions{Passes: 1, Segment: 2, Batch: 10, Alone: 3}, protocol.Last{Plays: 10})
 	run := []protocol.Done{}
 	for batch := p.Next(run); len(batch) > 0; batch = p.Next(run) {
@@ -330,10 +346,12 @@ func TestSimulateFindsAll(t *testing.T) {
 	})
 }
 
-// A device that hears nothing in a segment is swept in vain.
+// A device that hears nothing in a segment is swept in vain, if it is not asked.
 func TestSimulateMasks(t *testing.T) {
 	d := device(func(string) float64 { return 1 })
-	p := protocol.Sweep(words("b", "d", "k"), 1, protocol.SweepOptions{}.WithDefaults(), protocol.Last{Plays: 10})
+	o := protocol.SweepOptions{}.WithDefaults()
+	o.Ask = 0
+	p := protocol.Sweep(words("b", "d", "k"), "L K S", 1, o, protocol.Last{Plays: 10})
 	if run := protocol.Simulate(p, d); len(run.Outcomes) != 3 {
 		t.Errorf("%d of 3 words are found", len(run.Outcomes))
 	}
@@ -341,6 +359,74 @@ func TestSimulateMasks(t *testing.T) {
 	if run := protocol.Simulate(p, d); len(run.Outcomes) != 0 {
 		t.Errorf("%d words are found in masked segments", len(run.Outcomes))
 	}
+}
+
+// A sweep notices that segments hide hits, and goes on without them; where they
+// hide none it goes on as if it had not asked.
+func TestSweepAsksTheDevice(t *testing.T) {
+	candidates := manyWords(2000)
+	// Two words in a hundred are hits, half of them with the end of the wake word.
+	rate := func(text string) float64 {
+		if strings.HasSuffix(text, "kr") || strings.HasSuffix(text, "bb") {
+			return 0.9
+		}
+		return 0
+	}
+	hits := 0
+	for _, c := range candidates {
+		if rate(c.Word.Text) > 0 {
+			hits++
+		}
+	}
+	for _, test := range []struct {
+		ask       int
+		masked    float64
+		segmented float64 // the least and
+		most      float64 // the most share of words that are played in segments
+		found     float64 // the least share of hits
+	}{
+		{ask: 0, masked: 0.9, segmented: 0.9, most: 1},
+		{ask: 30, masked: 0.9, segmented: 0.05, most: 0.3, found: 0.75},
+		{ask: 30, masked: 0, segmented: 0.9, most: 1, found: 0.75},
+		{ask: 30, masked: 0.2, segmented: 0.9, most: 1, found: 0.55},
+	} {
+		for seed := range uint64(10) {
+			o := protocol.SweepOptions{}.WithDefaults()
+			o.Ask = test.ask
+			p := &counting{Protocol: protocol.Sweep(candidates, "D L K R", seed, o, protocol.Last{Plays: 10})}
+			d := device(rate)
+			d.Masked, d.Seed = test.masked, seed
+			run := protocol.Simulate(p, d)
+			if share := float64(p.segmented) / float64(len(candidates)); share < test.segmented || share > test.most {
+				t.Errorf("%+v, seed %d: %.2f of the words are in segments", test, seed, share)
+			}
+			if found := len(run.Outcomes); float64(found) < test.found*float64(hits) || test.ask == 0 && found > hits/3 {
+				t.Errorf("%+v, seed %d: %d of %d hits are found", test, seed, found, hits)
+			}
+			if p.among > 40 {
+				t.Errorf("%+v, seed %d: known hits are played %d times among other words", test, seed, p.among)
+			}
+		}
+	}
+}
+
+// counting counts what is played in segments.
+type counting struct {
+	protocol.Protocol
+	segmented, among int
+}
+
+func (c *counting) Next(done []protocol.Done) protocol.Batch {
+	batch := c.Protocol.Next(done)
+	for _, item := range batch {
+		switch {
+		case item.Segment > 0 && item.Why != "":
+			c.among++
+		case item.Segment > 0:
+			c.segmented++
+		}
+	}
+	return batch
 }
 
 func device(rate func(text string) float64) protocol.Device {
@@ -414,15 +500,11 @@ func (r recorder) Next(done []protocol.Done) protocol.Batch {
 // What a protocol says it would cost is what it does cost, where the device is
 // as was assumed.
 func TestCostIsWhatItTakes(t *testing.T) {
-	var texts []string
-	for i := range 4000 {
-		texts = append(texts, strings.Map(func(r rune) rune { return rune("bdfgklmnprst"[r-'0']) }, fmt.Sprintf("%04d", i)))
-	}
-	candidates := words(texts...)
+	candidates := manyWords(4000)
 	facts := protocol.Facts{Timing: protocol.DefaultTiming(), Clip: 600 * time.Millisecond, Hits: 0.02, Rate: 0.7}
 	hits := map[string]bool{}
-	for i := range int(facts.Hits * float64(len(texts))) {
-		hits[texts[i]] = true
+	for i := range int(facts.Hits * float64(len(candidates))) {
+		hits[candidates[i].Word.Text] = true
 	}
 	rate := func(text string) float64 {
 		if hits[text] {
@@ -434,7 +516,7 @@ func TestCostIsWhatItTakes(t *testing.T) {
 	for name, p := range map[string]protocol.Protocol{
 		"exhaustive": protocol.Exhaustive(candidates, 2),
 		"rounds":     protocol.Rounds(candidates, protocol.RoundsOptions{Screens: []int{1, 2}}, last),
-		"sweep":      protocol.Sweep(candidates, 1, protocol.SweepOptions{Passes: 2}.WithDefaults(), last),
+		"sweep":      protocol.Sweep(candidates, "L K S", 1, protocol.SweepOptions{Passes: 2}.WithDefaults(), last),
 	} {
 		cost, run := p.Cost(facts), protocol.Simulate(p, device(rate))
 		if off := float64(run.Plays)/float64(cost.Plays) - 1; off < -0.05 || off > 0.05 || run.Plays > cost.MostPlays {

@@ -20,6 +20,8 @@ type standing struct {
 	confirmed bool
 	asked     int // plays of the last stage
 	last      Result
+	// among is what it drew among other words, in segments, when it was confirmed.
+	among Result
 }
 
 // looks is how often a candidate was played to screen it, measured or not.
@@ -31,6 +33,9 @@ func (s *standing) add(item Item, r Result, alone int) {
 		s.asked += item.Plays
 		s.last.Reacted += r.Reacted
 		s.last.Quiet += r.Quiet
+	case item.Segment > 0 && s.confirmed:
+		s.among.Reacted += r.Reacted
+		s.among.Quiet += r.Quiet
 	case item.Segment > 0:
 		s.inSegments++
 		s.suspect, s.tried, s.quiet = r.Reacted > 0, 0, 0

@@ -38,7 +38,7 @@ const less = `"alexa" wakes the device less and less often`
 func TestDeviceIsSwept(t *testing.T) {
 	words := slices.Concat(alike, unlike)
 	d := newDevice(t, night{words: strings.Join(words, ", "), plays: 3, bed: bed.Options{Haste: chatter}})
-	d.change("protocol: {", "protocol: {kind: sweep, gap: 1s, sweep: {segment: 10, alone: 1}, ")
+	d.change("protocol: {", "protocol: {kind: sweep, gap: 1s, sweep: {segment: 10, alone: 1, ask: 0}, ")
 	first := d.fuzzer("run", d.spec, "--dir", d.folder)
 	d.awaitAttempts(first, 4) // the first control, and something of the first segment
 	time.Sleep(5 * time.Second)
@@ -171,7 +171,7 @@ func (d *device) checkStops() {
 func TestDeviceThatIsMutedInASweep(t *testing.T) {
 	words := slices.Concat(alike[:2], unlike[:10])
 	d := newDevice(t, night{words: strings.Join(words, ", "), plays: 2, every: 4, bed: bed.Options{Haste: chatter}})
-	d.change("protocol: {", "protocol: {kind: sweep, gap: 1s, sweep: {segment: 4, alone: 1}, ")
+	d.change("protocol: {", "protocol: {kind: sweep, gap: 1s, sweep: {segment: 4, alone: 1, ask: 0}, ")
 	r := d.fuzzer("run", d.spec, "--dir", d.folder)
 	d.awaitAttempts(r, 2) // the first control
 	d.tell("mute")

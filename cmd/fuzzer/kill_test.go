@@ -95,7 +95,7 @@ voices:
 bench:
   workers: %d
   engine: {driver: openwakeword, model: alexa_v0.1}
-controls: {negatives: 3}
+controls: {negative_every: 10}
 protocol: %s
 `
 

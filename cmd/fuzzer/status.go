@@ -70,6 +70,9 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 	for _, text := range hearing {
 		line("controls", "%s", text)
 	}
+	if text := export.Segments(report); text != "" {
+		line("segments", "%s", text)
+	}
 	for _, control := range report.Controls {
 		if len(hearing) > 0 {
 			break

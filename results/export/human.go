@@ -210,6 +210,9 @@ func remarks(report results.Report) []string {
 	for _, line := range hearing {
 		add("%s.", line)
 	}
+	if line := Segments(report); line != "" {
+		add("%s.", line)
+	}
 	j := report.Judging
 	if reacted, measured := report.Negatives(); measured > 0 {
 		add("p is against the negative controls of the last stage, %d/%d, by Fisher's exact test; q is p adjusted for all %s.", reacted, measured, count(t.Selected, "word")+" selected")
@@ -305,6 +308,18 @@ func Hearing(report results.Report) []string {
 		lines = append(lines, fmt.Sprintf("%s over time: %s", plain(report.Campaign.WakeWord), strings.Join(shares, ", ")))
 	}
 	return lines
+}
+
+// Segments says what hits that are known drew among other words, or "" where none
+// were played there.
+func Segments(report results.Report) string {
+	s := report.Segments()
+	if s.Expected == 0 {
+		return ""
+	}
+	share, lower, upper := s.Hidden()
+	return fmt.Sprintf("Known hits among other words woke the device in %d/%d, where %.1f were to be expected: segments hide %.0f %% (%.0f to %.0f)",
+		s.Drew.Reacted, s.Drew.Measured, s.Expected, 100*share, 100*lower, 100*upper)
 }
 
 func count(n int, noun string) string {

@@ -219,7 +219,9 @@ func (t *truth) contenders() []contender {
 			change(&d)
 		}
 		return contender{name,
-			func(seed uint64) protocol.Protocol { return protocol.Sweep(t.candidates, seed, o, last) },
+			func(seed uint64) protocol.Protocol {
+				return protocol.Sweep(t.candidates, t.wake.Pronunciation(), seed, o, last)
+			},
 			func(r float64) float64 {
 				inPass := r * (1 - d.Masked) * (1 - math.Pow(1-r, float64(o.Alone)))
 				return 1 - math.Pow(1-inPass, float64(o.Passes))
@@ -234,8 +236,14 @@ func (t *truth) contenders() []contender {
 	for passes := 1; passes <= 3; passes++ {
 		all = append(all, sweep(fmt.Sprintf("sweep, passes: %d", passes), protocol.SweepOptions{Passes: passes}.WithDefaults(), last, nil))
 	}
+	mask := func(d *protocol.Device) { d.Masked = masked }
+	asked := sweep("sweep, masked", protocol.SweepOptions{}.WithDefaults(), last, mask)
+	asked.chance = nil // it goes on with one word at a time
+	inVain := protocol.SweepOptions{}.WithDefaults()
+	inVain.Ask = 0
+	unasked := sweep("sweep, masked, ask: 0", inVain, last, mask)
 	return append(all,
-		sweep("sweep, masked", protocol.SweepOptions{}.WithDefaults(), last, func(d *protocol.Device) { d.Masked = masked }),
+		unasked, asked,
 		contender{"guided", func(seed uint64) protocol.Protocol {
 			return protocol.Guided(t.candidates, t.wake.Pronunciation(), seed, protocol.GuidedOptions{}.WithDefaults(), last)
 		}, nil, nil})
