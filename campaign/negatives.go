@@ -21,15 +21,15 @@ type negatives struct {
 // negatives are those of a campaign in which these words have reacted, which are
 // left out. The others keep their order whatever reacts, so that one word does not
 // come up again before all others had their turn.
-func (p planner) negatives(reacted map[string]bool) negatives {
-	far := slices.DeleteFunc(p.farWords(), func(w wordlists.Word) bool { return reacted[w.Text] })
+func (p *planner) negatives(reacted map[string]bool) negatives {
+	far := slices.DeleteFunc(slices.Clone(p.far), func(w wordlists.Word) bool { return reacted[w.Text] })
 	return negatives{far: far, voices: p.spec.Voices}
 }
 
 // farWords are the quarter of the words that sounds least like the wake word, in
 // random order, because the farthest few are all alike. Of fewer than four words
 // there are none: each of them may be near.
-func (p planner) farWords() []wordlists.Word {
+func (p *planner) farWords() []wordlists.Word {
 	code := phoneme.MetricPhonemes.Code(p.wake.Text, p.wake.Pronunciation())
 	distance := make(map[string]int, len(p.words))
 	for _, w := range p.words {

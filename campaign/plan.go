@@ -42,25 +42,27 @@ type planner struct {
 	wake     wordlists.Word
 	words    []wordlists.Word
 	protocol protocol.Protocol
+	far      []wordlists.Word // see farWords
 }
 
-func newPlanner(spec Spec, wake wordlists.Word, words []wordlists.Word) planner {
-	return planner{spec: spec, wake: wake, words: words, protocol: spec.Protocol.of(spec.Seed, wake, Candidates(spec, words))}
+func newPlanner(spec Spec, wake wordlists.Word, words []wordlists.Word) *planner {
+	p := &planner{spec: spec, wake: wake, words: words, protocol: spec.Protocol.of(spec.Seed, wake, Candidates(spec, words))}
+	if spec.Controls.NegativeEvery > 0 {
+		p.far = p.farWords()
+	}
+	return p
 }
 
 // trials plans the batch that follows the earlier trials, of which those words
 // have reacted.
-func (p planner) trials(batch protocol.Batch, earlier []results.Trial, reacted map[string]bool) []results.Trial {
+func (p *planner) trials(batch protocol.Batch, earlier []results.Trial, reacted map[string]bool) []results.Trial {
 	d := p.draft(earlier)
 	if d.number == 1 {
 		for _, voice := range p.spec.Voices {
 			d.control(results.RolePositive, p.wake, false, p.spec.Protocol.Plays, voice.String())
 		}
 	}
-	var quiet negatives
-	if p.spec.Controls.NegativeEvery > 0 {
-		quiet = p.negatives(reacted)
-	}
+	quiet := p.negatives(reacted)
 	words, checked := 0, 0
 	for i, item := range batch {
 		d.word(item)
@@ -92,7 +94,7 @@ type draft struct {
 	trials []results.Trial
 }
 
-func (p planner) draft(earlier []results.Trial) *draft {
+func (p *planner) draft(earlier []results.Trial) *draft {
 	d := &draft{spec: p.spec, number: 1, rounds: map[results.Trial]int{}}
 	for _, t := range earlier {
 		d.number = t.Batch + 1
@@ -141,7 +143,7 @@ func (d *draft) negatives(from negatives) {
 
 // closes says whether each batch ends with the wake word. Where what follows
 // depends on it, a device is asked whether it still hears.
-func (p planner) closes() bool {
+func (p *planner) closes() bool {
 	return p.spec.Controls.Every > 0 || p.spec.Bench.Physical() && p.spec.Protocol.Kind != KindExhaustive
 }
 
@@ -168,11 +170,15 @@ func planHash(spec Spec, trials []results.Trial) ([sha256.Size]byte, error) {
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
-// planner makes the planner of the stored campaign.
-func (r *Runner) planner() (planner, error) {
+// planner is the planner of the stored campaign. It is made once: of 47,000 words
+// that takes a second, and what a protocol worked out for one batch serves the next.
+func (r *Runner) planner() (*planner, error) {
+	if r.plans != nil {
+		return r.plans, nil
+	}
 	candidates, err := r.Store.Candidates()
 	if err != nil {
-		return planner{}, err
+		return nil, err
 	}
 	words := make([]wordlists.Word, len(candidates))
 	for i, c := range candidates {
@@ -180,7 +186,8 @@ func (r *Runner) planner() (planner, error) {
 	}
 	stored := r.Store.Campaign()
 	wake := wordlists.Word{Text: stored.WakeWord, Pronunciations: []phoneme.Pronunciation{stored.WakePronunciation}}
-	return newPlanner(r.Spec, wake, words), nil
+	r.plans = newPlanner(r.Spec, wake, words)
+	return r.plans, nil
 }
 
 // planNext plans the next batch, if there is one, from what became of those
@@ -211,7 +218,7 @@ func (r *Runner) planNext() (more bool, err error) {
 
 // done are the batches that are planned, which are complete, and what became of
 // their words.
-func (p planner) done(planned []results.Trial, progress *results.Progress) []protocol.Done {
+func (p *planner) done(planned []results.Trial, progress *results.Progress) []protocol.Done {
 	words := make(map[string]wordlists.Word, len(p.words))
 	for _, w := range p.words {
 		words[w.Text] = w

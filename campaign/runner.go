@@ -86,6 +86,8 @@ type Runner struct {
 	// Note is told what the user should know at once.
 	Note func(format string, args ...any)
 	Log  *slog.Logger
+
+	plans *planner // once it is needed
 }
 
 // Event is a play that has just been stored.
