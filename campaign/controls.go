@@ -11,6 +11,60 @@ import (
 	"wakefuzz/tts"
 )
 
+// ControlsSpec is the controls section of a spec. The wake word is in any case
+// played at the start, as often as every word.
+type ControlsSpec struct {
+	// Every is after how many words the wake word is played again, 0 for never.
+	// Where it no longer wakes the device in any of its plays, what was played
+	// since it last did is void and played again.
+	Every int `yaml:"every"`
+	// Plays is how often it is then played.
+	Plays int `yaml:"plays"`
+	// NegativeEvery is after how many words a negative control is played, which
+	// must not wake the device, 0 for never: silence, or a word that sounds
+	// nothing like the wake word. The words of the screening and of the last stage
+	// are counted by themselves, over all batches, and the control has as many
+	// plays as they have. The first word of each stage is followed by one. What
+	// falls due within a segment comes behind it.
+	NegativeEvery int `yaml:"negative_every"`
+	// Drift is when a device that hears less and less raises an alarm.
+	Drift DriftSpec `yaml:"drift"`
+	// Retry is how long a campaign waits, once the wake word no longer wakes
+	// the device, before it plays it again.
+	Retry time.Duration `yaml:"retry"`
+}
+
+// DriftSpec is when plays of the wake word say that a device hears less than it
+// did, though it still reacts now and then: a sequential test, see stats.Cusum.
+type DriftSpec struct {
+	// Miss is the share of them that a device which is well may miss, and Lost the
+	// share from which on it should be noticed.
+	Miss float64 `yaml:"miss"`
+	Lost float64 `yaml:"lost"`
+	// Between is how many plays of the wake word there are on average between two
+	// false alarms, of a device that misses the share Miss.
+	Between float64 `yaml:"between"`
+}
+
+func (c ControlsSpec) validate() error {
+	switch {
+	case c.Every < 0:
+		return fmt.Errorf("every: %d is negative", c.Every)
+	case c.Plays < 1 || c.Plays > 100:
+		return fmt.Errorf("plays: %d is not between 1 and 100", c.Plays)
+	case c.NegativeEvery < 0 || c.NegativeEvery > 1e6:
+		return fmt.Errorf("negative_every: %d is not between 0 and 1000000", c.NegativeEvery)
+	case c.Drift.Between > 1e9:
+		return fmt.Errorf("drift.between: %g is more plays than there are in a campaign", c.Drift.Between)
+	case c.Retry < time.Second:
+		return fmt.Errorf("retry: %v is shorter than a second", c.Retry)
+	}
+	if _, err := stats.NewCusum(c.Drift.Miss, c.Drift.Lost, c.Drift.Between); err != nil {
+		return fmt.Errorf("drift: %w", err)
+	}
+	return nil
+}
+
 // restlessPlays is how many plays in a row a device may spoil by not coming to
 // rest, before the campaign waits for it.
 const restlessPlays = 3
