@@ -96,10 +96,10 @@ const (
 // Guided plays the words that are likeliest to wake the device, by a model that
 // learns from what was played so far: a logistic regression on the phones in a
 // row that a word has, on how near it sounds to confirmed hits, to the wake word,
-// and to a part of it. So it begins with words that sound like the wake word, and goes on with
-// words that have in common with hits what other words lack. A word that was
-// quiet once is played again where the model still believes in it. A share of
-// each batch is chosen at random, so that hits which are like no other may be met.
+// and to a part of it. So it begins with words that sound like the wake word, and
+// goes on with words that have in common with hits what other words lack. A word
+// that was quiet once is played again where the model still believes in it. A share
+// of each batch is chosen at random, so that hits which are like no other may be met.
 //
 // What reacts alone goes to the last stage in the next batch, and what it
 // reacted there is what the model learns. Each item says why it was chosen.

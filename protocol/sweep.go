@@ -136,8 +136,8 @@ func (s sweep) ask() Batch {
 // What known hits among other words must draw, if segments hide nothing, before
 // that is decided; and after how many words there is one.
 //
-// Of ten expected reactions at rates of 0.8, fewer than five are seen once in 600
-// times if segments hide nothing, and five or more once in 700 if they hide nine in
+// At rates of 0.8 that takes 13 plays, of which five reactions or fewer are seen once
+// in 800 times if segments hide nothing, and more once in 3,600 if they hide nine in
 // ten.
 const (
 	enough = 10
