@@ -54,6 +54,7 @@ missing_programs() {
 		# ALSA's way to PulseAudio, which has no program of its own.
 		dpkg -s libasound2-plugins >/dev/null 2>&1 || printf 'libasound2-plugins '
 		command -v ip >/dev/null || printf 'iproute2 '
+		command -v busybox >/dev/null || printf 'busybox ' # its DHCP client
 		# With its model, 28 MB, 50 MB installed.
 		dpkg -s pocketsphinx pocketsphinx-en-us >/dev/null 2>&1 || printf 'pocketsphinx pocketsphinx-en-us '
 		# A voice of either kind; 9 MB, 30 MB installed.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -141,6 +142,10 @@ func gateway(t *testing.T) {
 	}
 	runtime.LockOSThread() // for good: the thread and its network end with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	// The far end of a wire must not speak by itself, to find neighbours.
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"wlan0", "wlan1"} {
