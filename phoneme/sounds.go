@@ -79,16 +79,12 @@ func (s Sounds) Distance(t Sounds) float64 {
 	return row[len(t)]
 }
 
-// Within is the least distance of s to any stretch of t, whatever stretch that is: what t
-// has before and after it costs nothing. It tells a word that sounds like a part
-// of a phrase.
+// Within is the distance of s to that stretch of t which is nearest: what t has
+// before and after it costs nothing. It tells a word that sounds like a part of a
+// phrase.
 func (s Sounds) Within(t Sounds) float64 {
 	var buffer [64]float64
-	row := buffer[:]
-	if len(t) >= len(row) {
-		row = make([]float64, len(t)+1)
-	}
-	row = row[:len(t)+1]
+	row := append(buffer[:0], make([]float64, len(t)+1)...)
 	s.align(t, row)
 	return slices.Min(row)
 }

@@ -201,11 +201,12 @@ func (s sweep) fresh(all []standing, most int, played func(standing) int) []Item
 
 // nearest is the places of so many candidates that sound most like the wake word.
 func nearest(candidates []Candidate, wake phoneme.Pronunciation, n int) []int {
+	sounds := wake.Sounds()
 	distances := make([]float64, len(candidates))
 	order := make([]int, len(candidates))
 	for i, c := range candidates {
 		order[i] = i
-		distances[i] = c.Word.Pronunciation().Sounds().Distance(wake.Sounds())
+		distances[i] = c.Word.Pronunciation().Sounds().Distance(sounds)
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(distances[a], distances[b]), cmp.Compare(a, b)) })
 	return order[:min(n, len(order))]
