@@ -70,7 +70,7 @@ func (a *app) printStatus(dir string, store *results.Reader, spec campaign.Spec)
 	for _, text := range hearing {
 		line("controls", "%s", text)
 	}
-	if text := export.Segments(report); text != "" {
+	if text := export.Segments(report.Segments()); text != "" {
 		line("segments", "%s", text)
 	}
 	for _, control := range report.Controls {

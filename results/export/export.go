@@ -187,11 +187,11 @@ func Write(w io.Writer, format Format, report results.Report, options Options) e
 	}
 	write, known := map[Format]func(io.Writer, results.Report, overview) error{
 		Table:    writeTable,
-		Table5:   func(w io.Writer, r results.Report, _ overview) error { return writeTable5(w, r) },
+		Table5:   writeTable5,
 		CSV:      writeCSV,
 		JSON:     writeJSON,
 		Markdown: writeMarkdown,
-		LaTeX:    func(w io.Writer, r results.Report, _ overview) error { return writeLaTeX(w, r) },
+		LaTeX:    writeLaTeX,
 	}[format]
 	if !known {
 		_, err := ParseFormat(string(format))
@@ -203,6 +203,7 @@ func Write(w io.Writer, format Format, report results.Report, options Options) e
 // overview is what is told of all words together, whichever are listed.
 type overview struct {
 	prediction results.Prediction
+	segments   results.Segments
 	// voices are those that words were planned with. words are the words over
 	// them, by name; listed are those that a table by voice lists, in the report's
 	// order, where there are several voices.
@@ -212,7 +213,7 @@ type overview struct {
 }
 
 func overviewOf(format Format, report results.Report, rows Rows) overview {
-	c := overview{voices: report.Voices(), words: map[string]results.WordRow{}}
+	c := overview{segments: report.Segments(), voices: report.Voices(), words: map[string]results.WordRow{}}
 	if format == Table || format == Markdown {
 		c.prediction = results.Predict(report.Campaign, report.Words, report.Screened)
 	}

@@ -491,3 +491,26 @@ var errFull = errors.New("full")
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// What segments hide is told of the words that only the screening played, which a
+// table of hits does not list.
+func TestSegmentsAreTold(t *testing.T) {
+	hit := results.Row{
+		Trial:    results.Trial{Role: results.RoleWord, Word: "lexus", Voice: "flite/kal16", Batch: 2, Plays: 10},
+		Measured: 10, Reacted: 8, Rate: 0.8, Hit: true,
+	}
+	among := hit
+	among.Trial.Screening, among.Trial.Batch, among.Trial.Segment, among.Trial.Plays = true, 3, 1, 1
+	among.Measured, among.Reacted = 1, 0
+	r := sample(t)
+	r.Words, r.Screened = append(r.Words, hit), []results.Row{among, among, among}
+	for _, format := range []export.Format{export.Table, export.Markdown, export.LaTeX, export.Table5} {
+		var text strings.Builder
+		if err := export.Write(&text, format, r, export.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if want := "Known hits among other words woke the device in 0/3, where 2.4 were to be expected"; !strings.Contains(text.String(), want) {
+			t.Errorf("%s does not say %q:\n%s", format, want, &text)
+		}
+	}
+}

@@ -184,7 +184,7 @@ func title(report results.Report) string {
 }
 
 // remarks are what a reader must know beside the rows.
-func remarks(report results.Report) []string {
+func remarks(report results.Report, all overview) []string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 
@@ -210,7 +210,7 @@ func remarks(report results.Report) []string {
 	for _, line := range hearing {
 		add("%s.", line)
 	}
-	if line := Segments(report); line != "" {
+	if line := Segments(all.segments); line != "" {
 		add("%s.", line)
 	}
 	j := report.Judging
@@ -312,8 +312,7 @@ func Hearing(report results.Report) []string {
 
 // Segments says what hits that are known drew among other words, or "" where none
 // were played there.
-func Segments(report results.Report) string {
-	s := report.Segments()
+func Segments(s results.Segments) string {
 	if s.Expected == 0 {
 		return ""
 	}
@@ -438,7 +437,7 @@ func writeTable(w io.Writer, report results.Report, all overview) error {
 	if p := all.prediction; telling(p) {
 		fmt.Fprintf(&b, "%s:\n%s\n", predictionTitle(p), texttable.Render(prettyPrediction(p)))
 	}
-	fmt.Fprintf(&b, "%s\n", strings.Join(remarks(report), "\n"))
+	fmt.Fprintf(&b, "%s\n", strings.Join(remarks(report, all), "\n"))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -458,14 +457,14 @@ func writeMarkdown(w io.Writer, report results.Report, all overview) error {
 	if p := all.prediction; telling(p) {
 		fmt.Fprintf(&b, "%s:\n\n%s\n\n", predictionTitle(p), prettyPrediction(p).RenderMarkdown())
 	}
-	for _, line := range remarks(report) {
+	for _, line := range remarks(report, all) {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func writeLaTeX(w io.Writer, report results.Report) error {
+func writeLaTeX(w io.Writer, report results.Report, all overview) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%% %s\n", title(report))
 	if len(report.Words) > 0 {
@@ -488,7 +487,7 @@ func writeLaTeX(w io.Writer, report results.Report) error {
 		}
 		b.WriteString("\\hline\n\\end{tabular}\n")
 	}
-	for _, line := range remarks(report) {
+	for _, line := range remarks(report, all) {
 		fmt.Fprintf(&b, "\n%s\n", latex.Replace(line))
 	}
 	_, err := io.WriteString(w, b.String())
@@ -500,7 +499,7 @@ var latex = strings.NewReplacer(
 	`~`, `\textasciitilde{}`, `^`, `\textasciicircum{}`, `<`, `\textless{}`, `>`, `\textgreater{}`,
 )
 
-func writeTable5(w io.Writer, report results.Report) error {
+func writeTable5(w io.Writer, report results.Report, all overview) error {
 	rows := slices.Concat(report.Words, report.Controls)
 	rows = slices.DeleteFunc(rows, func(r results.Row) bool { return r.Measured == 0 || r.Trial.Role == results.RoleNegative })
 	slices.SortFunc(rows, func(a, b results.Row) int {
@@ -520,7 +519,7 @@ func writeTable5(w io.Writer, report results.Report) error {
 		group(&b, fmt.Sprintf("%5s", fmt.Sprintf("%d/%d", rows[0].Reacted, rows[0].Measured)), slices.Compact(words))
 		rows = rows[n:]
 	}
-	fmt.Fprintf(&b, "\n%s\n", strings.Join(remarks(report), "\n"))
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(remarks(report, all), "\n"))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
